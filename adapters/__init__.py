@@ -1,0 +1,1 @@
+"""How people reach codeact-bot: one module per platform."""

@@ -1,0 +1,1 @@
+"""A chat bot whose only action is Python."""

@@ -1,0 +1,1 @@
+"""The agent: from messages to actions to observations."""

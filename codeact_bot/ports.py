@@ -1,0 +1,205 @@
+"""All ports: what the core needs from the outside, and what adapters need from the core."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from codeact_bot.types import (
+    Bounds,
+    Completion,
+    Event,
+    Execution,
+    File,
+    Incoming,
+    Lease,
+    Message,
+    Outcome,
+    Preparing,
+    Query,
+    Snapshot,
+    Step,
+    Thread,
+    ThreadId,
+    Turn,
+)
+
+Hear = Callable[[str | None], Awaitable[bool]]
+"""Is given each piece of the model's text as it streams, None when the stream broke and starts over; returns True when it has heard enough."""
+
+Progress = Callable[[Preparing], None]
+"""Is told how slow first-time work goes."""
+
+Printed = Callable[[str], Awaitable[None]]
+"""Is given output while the code runs."""
+
+
+class Model(Protocol):
+    """A language model."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, as its provider spells it."""
+
+    async def complete(self, messages: Sequence[Message], hear: Hear) -> Completion:
+        """Stream one completion into `hear` and return it; the stream is closed when `hear` has enough.
+
+        Raises ModelUnavailable when all retries failed, ModelRefused when retrying is pointless.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class Session(Protocol):
+    """A running sandbox that belongs to one conversation. Calls to `run` do not overlap."""
+
+    async def run(self, code: str, *, seconds: float, bounds: Bounds, printed: Printed) -> Execution:
+        """Run a block to its end or for `seconds`; whatever it does is a result. A dead sandbox gives status `lost`."""
+
+    async def put(self, file: File) -> None:
+        """Write a file into the working folder. Raises FileRefused, SandboxLost."""
+
+    async def get(self, name: str, *, limit: int) -> File:
+        """Read a file of at most `limit` bytes from the working folder. Raises FileRefused, SandboxLost."""
+
+    async def files(self) -> Sequence[tuple[str, int]]:
+        """List the working folder's regular files: names and sizes, sorted, the first 1,000. Raises SandboxLost."""
+
+    async def snapshot(self, *, limit: int) -> Snapshot:
+        """Capture variables, definitions and the working folder in at most `limit` bytes. Raises SandboxLost, FileRefused when larger."""
+
+    async def restore(self, snapshot: Snapshot) -> Sequence[str]:
+        """Bring a snapshot back; returns the names that could not be restored. Raises SandboxLost."""
+
+    async def interrupt(self) -> None:
+        """Stop the running block: KeyboardInterrupt, then kill after a second. Its `run` returns with status `stopped`."""
+
+    @property
+    def alive(self) -> bool:
+        """False once the sandbox is known to be gone."""
+
+    async def aclose(self) -> None:
+        """Remove the sandbox with everything in it."""
+
+
+class Sandbox(Protocol):
+    """Starts sessions."""
+
+    @property
+    def name(self) -> str:
+        """What a person is told: `docker (runc)`, `process (bubblewrap)`."""
+
+    async def prepare(self, progress: Progress) -> None:
+        """Do slow first-time work, such as building the image. Raises SandboxUnavailable, ImageUnavailable."""
+
+    async def start(self, label: str) -> Session:
+        """Start a session; `label` (a thread id, or `pool`) marks it for people who look. Raises SandboxUnavailable, ImageUnavailable."""
+
+    async def reap(self) -> int:
+        """Remove what dead workers left behind; returns how many sandboxes that were."""
+
+    async def aclose(self) -> None:
+        """Close connections to the engine; sessions are closed by their owners."""
+
+
+class Store(Protocol):
+    """The queue, the history, the files. Writes that carry a Lease raise LeaseLost when it is no longer valid."""
+
+    async def push(self, incoming: Incoming) -> bool:
+        """Keep a message durably and queue it; False when it is a redelivery."""
+
+    async def claim(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Lease | None:
+        """Take the oldest waiting thread whose id begins with one of `prefixes` and which no live lease holds."""
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Extend a lease."""
+
+    async def release(self, lease: Lease) -> None:
+        """Give the thread back; its turn, when ended, has left the queue already."""
+
+    async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
+        """Messages that wait in the thread, oldest first, the one being answered included."""
+
+    async def ask_stop(self, thread: ThreadId) -> None:
+        """Ask whoever runs the thread's turn to stop."""
+
+    async def stop_asked(self, lease: Lease) -> bool:
+        """Whether a stop was asked for since the claim."""
+
+    async def open_turn(self, lease: Lease) -> Turn:
+        """Begin the turn of the lease's message, or return the one that a dead worker left open."""
+
+    async def save_reply(self, lease: Lease, turn_id: str, reply: str) -> None:
+        """Remember which post shows the turn."""
+
+    async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
+        """Write a step, open or closed; a closed one replaces its open self, never the other way round."""
+
+    async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
+        """Write the outcome and take the message off the queue, in one transaction."""
+
+    async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
+        """The thread's ended turns, oldest first, without those undone and without the files' bytes."""
+
+    async def undo(self, thread: ThreadId) -> Turn | None:
+        """Take the last ended turn out of the history (it is kept, marked as undone); None where there is none."""
+
+    async def thread(self, thread: ThreadId) -> Thread:
+        """Raises ThreadNotFound."""
+
+    async def threads(self, *, limit: int) -> Sequence[Thread]:
+        """The conversations, the last active first."""
+
+    async def find(self, query: Query) -> Sequence[Turn]:
+        """Turns that match, newest first."""
+
+    async def save_file(self, file: File) -> None:
+        """Keep a file's bytes under their digest; saving the same bytes twice keeps them once."""
+
+    async def load_file(self, digest: str) -> bytes:
+        """Raises FileRefused when there are no such bytes."""
+
+    async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
+        """Keep the thread's state; it replaces the one before."""
+
+    async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
+        """The thread's last state, if any."""
+
+    async def aclose(self) -> None:
+        """Close connections."""
+
+
+class Inbox(Protocol):
+    """Where adapters hand in what people send."""
+
+    async def accept(self, incoming: Incoming) -> bool:
+        """Queue a message; on return it is durable. False when it is a redelivery."""
+
+    async def stop(self, thread: ThreadId) -> None:
+        """Stop the thread's running turn, wherever it runs."""
+
+
+class Reply(Protocol):
+    """The post that shows one turn."""
+
+    @property
+    def reference(self) -> str:
+        """What `ChatAdapter.reply` needs to go on with this post after a crash."""
+
+    async def show(self, event: Event) -> None:
+        """Show an event; paces itself, raises nothing for a platform's failures."""
+
+
+class ChatAdapter(Protocol):
+    """A way for people to reach the bot."""
+
+    @property
+    def prefixes(self) -> Sequence[str]:
+        """Beginnings of the thread ids that this adapter serves: `("slack:",)`."""
+
+    async def listen(self, inbox: Inbox) -> None:
+        """Take in messages until cancelled or until there can be no more."""
+
+    async def reply(self, turn: Turn) -> Reply:
+        """Open the post for a turn, or go on with the one that `turn.reply` names."""

@@ -1,0 +1,1 @@
+"""Sandboxes: where the code runs."""

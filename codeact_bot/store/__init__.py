@@ -1,0 +1,1 @@
+"""Stores: where everything is kept."""

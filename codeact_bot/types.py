@@ -1,0 +1,443 @@
+"""All data of codeact-bot: frozen, slotted, keyword-only. Times are UTC, durations seconds, sizes bytes, money US dollars."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NewType
+
+ThreadId = NewType("ThreadId", str)
+"""Names a conversation, platform first: `slack:T1:C1:1712.3`, `terminal:4f1c9a`."""
+
+
+def now() -> datetime:
+    """Return the current UTC time in milliseconds, the precision that MongoDB keeps."""
+    at = datetime.now(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A named file, with its bytes or only with their address in the store."""
+
+    name: str
+    """Path relative to the working folder, `/`-separated."""
+    size: int
+    digest: str
+    """SHA-256 of the bytes, hexadecimal: their address in the store."""
+    data: bytes | None = field(default=None, repr=False)
+    """The bytes, or None where only the store holds them (`Store.load_file`)."""
+
+    @classmethod
+    def of(cls, name: str, data: bytes) -> File:
+        """Make a file from its bytes."""
+        return cls(name=name, size=len(data), digest=hashlib.sha256(data).hexdigest(), data=data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who sent a message."""
+
+    id: str
+    """The platform's own id of the person."""
+    name: str
+    """What to call them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """What a person sent."""
+
+    id: str
+    """The platform's event id, unique within its platform: a second one with the same id is a redelivery."""
+    thread: ThreadId
+    author: Author
+    text: str
+    files: tuple[File, ...] = ()
+    at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One chat message as the model sees it."""
+
+    role: str
+    """`system`, `user` or `assistant`."""
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens and money; adds up with `+`."""
+
+    input_tokens: int = 0
+    """All input tokens, the cached ones included."""
+    cached_tokens: int = 0
+    """Input tokens that the provider served from its prompt cache."""
+    output_tokens: int = 0
+    cost: float = 0.0
+    """US dollars; 0 where the model has no known price."""
+    estimated: bool = False
+    """True where any figure was estimated because the stream was closed before the model reported it."""
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost=self.cost + other.cost,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model costs, in US dollars per million tokens."""
+
+    input: float
+    cached: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What the model said in one step."""
+
+    text: str
+    """Up to the end of the first action; the stream is closed there."""
+    usage: Usage = Usage()
+    model: str = ""
+    seconds: float = 0.0
+    attempts: int = 1
+    """Requests it took, the failed ones included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCode:
+    """The model wants this Python to run."""
+
+    thought: str
+    """The prose before the block."""
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The model has answered; the turn is over."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Malformed:
+    """The model tried to act and did not manage; it is told how."""
+
+    thought: str
+    code: str
+    """What stood in the block."""
+    reason: str
+    """One or two sentences for the model: what is wrong and what to write instead."""
+
+
+Action = RunCode | Answer | Malformed
+
+
+class Status(StrEnum):
+    """How an execution ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    """The code raised, or exited with an error."""
+    TIMEOUT = "timeout"
+    """It ran out of its seconds and was interrupted; `Execution.lost` says whether variables survived."""
+    KILLED = "killed"
+    """Its process died: out of memory, `os._exit`, a signal. Variables are gone, the working folder is not."""
+    STOPPED = "stopped"
+    """A person stopped it."""
+    LOST = "lost"
+    """The sandbox itself is gone, or a crash left the step open. It may have had effects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeError:
+    """The exception that ended the user's code."""
+
+    type: str
+    """The exception's class name: `KeyError`, `pandas.errors.ParserError`."""
+    message: str
+    traceback: str = ""
+    """The user's own frames with their source lines, and the error; library frames folded."""
+    line: int | None = None
+    """Line of the submitted code (from 1) that raised, where there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table that the code showed, as text cells."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """The first rows, each as long as `columns`."""
+    total_rows: int
+    """Rows of the whole table, of which `rows` are the first."""
+    total_columns: int
+    """Columns of the whole table, of which `columns` are the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The outcome of running one block. A failure of the user's code is a result, never an exception."""
+
+    status: Status
+    output: str = ""
+    """Standard output and standard error in the order written; head and tail where some was cut."""
+    cut: int = 0
+    """Bytes of output left out between head and tail."""
+    value: str | None = None
+    """Text of the last expression's value, as a notebook shows it; None where there is none."""
+    error: CodeError | None = None
+    tables: tuple[Table, ...] = ()
+    images: tuple[File, ...] = ()
+    """PNGs of the figures that the code drew."""
+    files: tuple[File, ...] = ()
+    """Files of the working folder that the code made or changed."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what was left out: files too many or too large, images dropped, a value cut."""
+    lost: tuple[str, ...] = ()
+    """Names of the variables that went with a killed process; `state_lost` says whether one went at all."""
+    state_lost: bool = False
+    """True where the variables of earlier steps are gone."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One completion of the model, the action in it and, where code ran, what came of it."""
+
+    index: int
+    """From 0 within the turn."""
+    completion: Completion
+    action: Action
+    execution: Execution | None = None
+    """None while the code runs (the step is open), and for actions that run nothing."""
+    observation: str = ""
+    """What the model is told of the outcome; empty for an answer and for an open step."""
+    hint: str = ""
+    """The line of advice in the observation, where a hint fitted."""
+    at: datetime = field(default_factory=now)
+
+
+class Ending(StrEnum):
+    """How a turn ended."""
+
+    ANSWERED = "answered"
+    LIMIT = "limit"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a turn ended, in words for the person."""
+
+    ending: Ending
+    text: str
+    """The answer, or one or two sentences on why there is none and what to do."""
+    limit: str = ""
+    """Which budget ran out (a field name of `Limits`, or `stuck`), where `ending` is `limit`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The answering of one Incoming."""
+
+    id: str
+    """Derived from the Incoming, so that two workers answering the same one collide."""
+    incoming: Incoming
+    steps: tuple[Step, ...] = ()
+    outcome: Outcome | None = None
+    """None while the turn runs."""
+    reply: str = ""
+    """The adapter's reference of the post that shows this turn."""
+    started: datetime = field(default_factory=now)
+    ended: datetime | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and money of all steps."""
+        return sum((step.completion.usage for step in self.steps), Usage())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """A conversation, as a list of conversations shows it."""
+
+    id: ThreadId
+    title: str
+    """The beginning of the first message."""
+    participants: tuple[str, ...]
+    """Names of the people who wrote in it."""
+    turns: int
+    created: datetime
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which turns to find; an empty field does not restrict."""
+
+    thread: ThreadId | None = None
+    person: str = ""
+    """An author's id or name."""
+    ending: Ending | None = None
+    error: str = ""
+    """Type of an error that occurred in the turn: `KeyError`."""
+    text: str = ""
+    """Words in the question, the code, the output or the answer."""
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to work on one thread until `until`."""
+
+    thread: ThreadId
+    owner: str
+    token: int
+    """Fencing token: grows with every claim, and a write that carries an older one is refused."""
+    incoming: Incoming
+    """The message to answer now: the first of the thread's queue."""
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The state of a session: opaque bytes that only a sandbox may read."""
+
+    data: bytes = field(repr=False)
+    names: tuple[str, ...]
+    """Variables and definitions that were kept."""
+    dropped: tuple[str, ...]
+    """Variables that could not be kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Every budget of a turn."""
+
+    steps: int = 20
+    """Completions of the model."""
+    consecutive_errors: int = 5
+    """Failed steps in a row."""
+    step_seconds: float = 60.0
+    """One execution."""
+    turn_seconds: float = 900.0
+    """The whole turn, the model's thinking included."""
+    tokens: int = 500_000
+    """Input and output tokens of all steps."""
+    cost: float = 2.0
+    """US dollars of all steps."""
+    output: int = 100_000_000
+    """Bytes printed in one turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What comes back from one execution at most."""
+
+    output: int = 256 * 1024
+    """Bytes of output, half of them head and half tail."""
+    value: int = 64 * 1024
+    """Bytes of the value's text."""
+    files: int = 20
+    file_bytes: int = 16 * 1024 * 1024
+    """Size of one file, in or out."""
+    images: int = 10
+    image_bytes: int = 8 * 1024 * 1024
+    tables: int = 10
+    table_rows: int = 200
+    table_columns: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one sandbox may use."""
+
+    memory: int = 1024 * 1024 * 1024
+    """Bytes, swap included."""
+    cpus: float = 1.0
+    processes: int = 128
+    """Processes and threads."""
+    open_files: int = 1024
+    """Descriptors of one process."""
+    disk: int = 512 * 1024 * 1024
+    """Bytes of the working folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparing:
+    """Slow first-time work goes on: building an image, starting a database."""
+
+    label: str
+    fraction: float | None = None
+    """Between 0 and 1, or None where the length is not known; 1 when done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thought:
+    """The next piece of the model's prose, as it streams."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThoughtDropped:
+    """The stream broke and is asked again: what was shown of this step is void."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeStarted:
+    """This code starts to run."""
+
+    index: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """The code printed this."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone:
+    """A step is complete."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A sentence that the person should read: a fallback, lost variables, a retry, a nudge."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnDone:
+    """The turn is over."""
+
+    turn: Turn
+
+
+Event = Preparing | Thought | ThoughtDropped | CodeStarted | Output | StepDone | Notice | TurnDone
