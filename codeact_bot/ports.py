@@ -25,7 +25,7 @@ from codeact_bot.types import (
 )
 
 Hear = Callable[[str | None], Awaitable[bool]]
-"""Is given each piece of the model's text as it streams, None when the stream broke and starts over; returns True when it has heard enough."""
+"""Is given each piece of the text as it streams, None when the stream broke and starts over; returns True when it has enough."""
 
 Progress = Callable[[Preparing], None]
 """Is told how slow first-time work goes."""
