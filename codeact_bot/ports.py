@@ -51,6 +51,19 @@ class Model(Protocol):
         """Close all connections."""
 
 
+class Channel(Protocol):
+    """A byte stream to the worker inside a sandbox; all that a back end has to supply."""
+
+    async def send(self, data: bytes) -> None:
+        """Write all of `data`. Raises SandboxLost."""
+
+    async def receive(self) -> bytes:
+        """Return the next bytes, of any length; empty when the worker is gone."""
+
+    async def aclose(self) -> None:
+        """Kill the worker and remove everything it left; safe to call twice."""
+
+
 class Session(Protocol):
     """A running sandbox that belongs to one conversation. Calls to `run` do not overlap."""
 
