@@ -1,0 +1,136 @@
+"""The composition root: Settings become objects, opened and closed by one `async with`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from codeact_bot.agent.loop import Agent
+from codeact_bot.agent.window import Window
+from codeact_bot.errors import SandboxUnavailable
+from codeact_bot.ports import ChatAdapter, Model, Progress, Sandbox, Store
+from codeact_bot.service import Service
+from codeact_bot.sessions import Sessions
+from codeact_bot.settings import Settings
+from codeact_bot.types import Preparing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """Everything that one process of codeact-bot is made of."""
+
+    settings: Settings
+    store: Store
+    sandbox: Sandbox
+    model: Model
+    sessions: Sessions
+    agent: Agent
+
+    def service(self, *adapters: ChatAdapter) -> Service:
+        """Make the service that works for these adapters."""
+        return Service(store=self.store, sessions=self.sessions, agent=self.agent, adapters=adapters)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, progress: Progress, *, strangers: bool = True) -> AsyncIterator[App]:
+    """Open everything; `strangers` tells that other people than the one who started it will use it.
+
+    Raises ConfigurationInvalid, StoreUnavailable, SandboxUnavailable, ImageUnavailable.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings, progress))
+        sandbox = await stack.enter_async_context(open_sandbox(settings, progress, strangers=strangers))
+        model = make_model(settings)
+        stack.push_async_callback(model.aclose)
+        sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=settings.pool))
+        agent = make_agent(settings, model, sandbox)
+        yield App(settings=settings, store=store, sandbox=sandbox, model=model, sessions=sessions, agent=agent)
+
+
+def make_agent(settings: Settings, model: Model, sandbox: Sandbox) -> Agent:
+    """Make the agent with the settings' limits."""
+    return Agent(model=model, limits=settings.limits, bounds=settings.bounds, window=Window(settings.context_tokens))
+
+
+def make_model(settings: Settings) -> Model:
+    """Make the configured model, or the demo model where none is configured."""
+    if not settings.has_model:
+        from codeact_bot.model.tour import DemoModel
+
+        return DemoModel()
+    from codeact_bot.model.openai import OpenAIModel
+
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+    return OpenAIModel(
+        name=settings.model,
+        api_key=key,
+        base_url=settings.openai_base_url or None,
+        temperature=settings.temperature,
+        prices=settings.prices,
+    )
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, progress: Progress) -> AsyncIterator[Store]:
+    """Open the configured MongoDB, or a private one. Raises StoreUnavailable."""
+    from codeact_bot.store.mongo import MongoStore
+
+    async with AsyncExitStack() as stack:
+        url = settings.mongo_url.get_secret_value()
+        if not url:
+            from codeact_bot.store.embedded import EmbeddedMongo
+
+            url = await stack.enter_async_context(EmbeddedMongo(settings.data / "mongodb", progress))
+        store = await MongoStore.open(url, settings.database)
+        stack.push_async_callback(store.aclose)
+        yield store
+
+
+@asynccontextmanager
+async def open_sandbox(settings: Settings, progress: Progress, *, strangers: bool) -> AsyncIterator[Sandbox]:
+    """Open the configured sandbox and remove what dead workers left. Raises SandboxUnavailable, ImageUnavailable.
+
+    `auto` means Docker; a process where Docker does not answer and only the person who started the program will use it.
+    """
+    if settings.sandbox == "process":
+        sandbox = make_process(settings)
+        await sandbox.prepare(progress)
+    else:
+        sandbox = make_docker(settings)
+        try:
+            await sandbox.prepare(progress)
+        except SandboxUnavailable as error:
+            await sandbox.aclose()
+            if settings.sandbox == "docker" or strangers:
+                raise
+            log.warning("Docker is not usable, code runs in a process: %s", error, extra={"action": "sandbox"})
+            sandbox = make_process(settings)
+            await sandbox.prepare(progress)
+    try:
+        await sandbox.reap()
+        yield sandbox
+    finally:
+        await sandbox.aclose()
+
+
+def make_docker(settings: Settings) -> Sandbox:
+    """Make the Docker sandbox."""
+    from codeact_bot.sandbox.docker import DockerSandbox
+
+    given = {"image": settings.image, "base_image": settings.base_image, "runtime": settings.docker_runtime}
+    return DockerSandbox(resources=settings.resources, **{name: value for name, value in given.items() if value})
+
+
+def make_process(settings: Settings) -> Sandbox:
+    """Make the process sandbox: bubblewrap where it works, else a plain child process."""
+    from codeact_bot.sandbox.process import ProcessSandbox
+
+    return ProcessSandbox(resources=settings.resources)
+
+
+def quiet(_: Preparing) -> None:
+    """Ignore progress."""

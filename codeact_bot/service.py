@@ -1,0 +1,189 @@
+"""The inbox and the worker: accept -> claim -> turn -> release."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from codeact_bot.agent.loop import Agent
+from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
+from codeact_bot.ports import ChatAdapter, Reply, Store
+from codeact_bot.sessions import Sessions, ThreadSession, snapshot
+from codeact_bot.types import Ending, Incoming, Lease, Notice, Outcome, Snapshot, Step, ThreadId, Turn, TurnDone
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 10.0
+"""How long a thread stays with a worker that has died; renewed three times in that span."""
+POLL_SECONDS = 0.5
+"""How soon a stop asked for elsewhere, or a message accepted elsewhere, is noticed."""
+PAST_TURNS = 200
+"""Turns of history that are loaded at most; the window sends the model what fits."""
+
+
+class Service:
+    """Runs turns for its adapters; implements Inbox."""
+
+    def __init__(self, *, store: Store, sessions: Sessions, agent: Agent, adapters: Sequence[ChatAdapter], concurrency: int = 50) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._agent = agent
+        self._adapters = adapters
+        self._free = asyncio.Semaphore(concurrency)
+        self._wake = asyncio.Event()
+        self._stops: dict[ThreadId, asyncio.Event] = {}
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+    async def accept(self, incoming: Incoming) -> bool:
+        """Queue a message; on return it is durable. False when it is a redelivery. Raises StoreUnavailable."""
+        fresh = await self._store.push(incoming)
+        self._wake.set()
+        return fresh
+
+    async def stop(self, thread: ThreadId) -> None:
+        """Stop the thread's running turn, wherever it runs."""
+        if thread in self._stops:
+            self._stops[thread].set()
+        await self._store.ask_stop(thread)
+
+    async def run(self) -> None:
+        """Listen and work until every adapter has nothing more to hear; turns under way are then stopped."""
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(self._work(), name="worker")
+            async with asyncio.TaskGroup() as listening:
+                for adapter in self._adapters:
+                    listening.create_task(adapter.listen(self), name=type(adapter).__name__)
+            working.cancel()
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as turns:
+            while True:
+                await self._free.acquire()
+                self._wake.clear()
+                lease = await self._claim()
+                if lease is None:
+                    self._free.release()
+                    await self._rest()
+                else:
+                    turns.create_task(self._serve(lease), name=f"turn {lease.thread}")
+
+    async def _claim(self) -> Lease | None:
+        prefixes = [prefix for adapter in self._adapters for prefix in adapter.prefixes]
+        try:
+            return await self._store.claim(self._owner, LEASE_SECONDS, prefixes) if prefixes else None
+        except CodeactError as error:
+            log.error("Could not look for work: %s", error, extra={"action": "claim"})
+            return None
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _serve(self, lease: Lease) -> None:
+        try:
+            async with self._held(lease) as stop:
+                await self._turn(lease, stop)
+        except LeaseLost as error:
+            log.warning("%s", error, extra={"action": "turn", "thread": lease.thread})
+        except CodeactError as error:
+            log.error("%s", error, extra={"action": "turn", "thread": lease.thread})
+        finally:
+            self._free.release()
+            self._wake.set()
+
+    async def _turn(self, lease: Lease, stop: asyncio.Event) -> None:
+        turn = await self._store.open_turn(lease)
+        reply = await self._reply(lease, turn)
+        session = self._sessions.of(lease.thread)
+        outcome = await self._outcome(lease, turn, session, reply, stop)
+        done = await asyncio.shield(self._store.end_turn(lease, turn.id, outcome))
+        await reply.show(TurnDone(turn=done))
+        await self._keep_state(lease, session, reply)
+
+    async def _reply(self, lease: Lease, turn: Turn) -> Reply:
+        adapter = next(a for a in self._adapters if turn.incoming.thread.startswith(tuple(a.prefixes)))
+        reply = await adapter.reply(turn)
+        await self._store.save_reply(lease, turn.id, reply.reference)
+        return reply
+
+    async def _outcome(self, lease: Lease, turn: Turn, session: ThreadSession, reply: Reply, stop: asyncio.Event) -> Outcome:
+        async def save(step: Step) -> None:
+            await self._store.save_step(lease, turn.id, step)
+
+        try:
+            past = await self._store.turns(lease.thread, last=PAST_TURNS)
+            for file in turn.incoming.files:
+                await session.put(replace(file, data=file.data or await self._store.load_file(file.digest)))
+            done = await self._agent.turn(turn, past, session, save=save, show=reply.show, stop=stop)
+        except LeaseLost:
+            raise
+        except CodeactError as error:
+            return Outcome(ending=Ending.FAILED, text=str(error))
+        except Exception:
+            log.exception("The turn failed", extra={"action": "turn", "thread": lease.thread, "turn": turn.id})
+            return Outcome(ending=Ending.FAILED, text=f"Something went wrong inside the bot; its log has the details under turn {turn.id}.")
+        return done
+
+    async def _keep_state(self, lease: Lease, session: ThreadSession, reply: Reply) -> None:
+        if not session.started:
+            return
+        state = await snapshot(session)
+        if isinstance(state, Snapshot):
+            await self._store.save_snapshot(lease, state)
+        else:
+            await reply.show(Notice(text=state))
+
+    @asynccontextmanager
+    async def _held(self, lease: Lease) -> AsyncIterator[asyncio.Event]:
+        """Renew the lease beside the body; a lost lease cancels the body and raises LeaseLost."""
+        stop = self._stops[lease.thread] = asyncio.Event()
+        body = asyncio.current_task()
+        assert body is not None
+        lost = False
+
+        async def renew() -> None:
+            nonlocal lost
+            try:
+                await self._renew(lease, stop)
+            except CodeactError:
+                lost = True
+                body.cancel()
+
+        renewing = asyncio.create_task(renew(), name=f"lease {lease.thread}")
+        try:
+            yield stop
+        except asyncio.CancelledError:
+            if lost:
+                body.uncancel()
+                raise LeaseLost(f"The lease on {lease.thread} was lost; another worker goes on with its turn.") from None
+            raise
+        finally:
+            del self._stops[lease.thread]
+            renewing.cancel()
+            await asyncio.wait([renewing])
+            if not lost:
+                await asyncio.shield(self._store.release(lease))
+
+    async def _renew(self, lease: Lease, stop: asyncio.Event) -> None:
+        clock = asyncio.get_running_loop().time
+        renewed = clock()
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                if await self._store.stop_asked(lease):
+                    stop.set()
+                if clock() - renewed >= LEASE_SECONDS / 3:
+                    asked = clock()
+                    lease, renewed = await self._store.renew(lease, LEASE_SECONDS), asked
+            except StoreUnavailable:
+                if clock() - renewed >= LEASE_SECONDS:
+                    raise

@@ -1,0 +1,211 @@
+"""A warm sandbox per thread, taken from a pool of unused ones and replaced when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+
+from codeact_bot.errors import CodeactError, FileRefused, SandboxLost
+from codeact_bot.ports import Printed, Sandbox, Session, Store
+from codeact_bot.types import Bounds, Execution, File, Snapshot, Status, ThreadId
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_LIMIT = 256 * 1024 * 1024
+"""Bytes of one thread's saved state; larger state is not kept, and the thread says so."""
+
+
+class Pool:
+    """Unused sandboxes, started ahead of need; one that was handed out never comes back."""
+
+    def __init__(self, sandbox: Sandbox, size: int) -> None:
+        self._sandbox = sandbox
+        self._size = size
+        self._ready: deque[Session] = deque()
+        self._filling: asyncio.Task[None] | None = None
+
+    def fill(self) -> None:
+        """Top the pool up in the background."""
+        if len(self._ready) < self._size and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.create_task(self._fill(), name="pool")
+
+    async def take(self, label: str) -> Session:
+        """Hand out an unused sandbox, or start one."""
+        while self._ready:
+            session = self._ready.popleft()
+            self.fill()
+            if session.alive:
+                return session
+            await session.aclose()
+        session = await self._sandbox.start(label)
+        self.fill()
+        return session
+
+    async def filled(self) -> None:
+        """Wait until the filling under way is over."""
+        if self._filling is not None:
+            await asyncio.wait([self._filling])
+
+    async def _fill(self) -> None:
+        try:
+            while len(self._ready) < self._size:
+                self._ready.append(await self._sandbox.start("pool"))
+        except CodeactError as error:
+            log.warning("Could not fill the pool of sandboxes: %s", error, extra={"action": "pool"})
+
+    async def aclose(self) -> None:
+        """Remove all unused sandboxes."""
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.wait([self._filling])
+        await asyncio.gather(*(session.aclose() for session in self._ready))
+        self._ready.clear()
+
+
+class ThreadSession:
+    """A thread's session. It outlives its sandbox: the next call after a loss gets a new one with the last saved state."""
+
+    def __init__(self, thread: ThreadId, pool: Pool, store: Store) -> None:
+        self._thread = thread
+        self._pool = pool
+        self._store = store
+        self._starting: asyncio.Task[Session] | None = None
+        self._unsaved: dict[str, File] = {}
+        self._notes: tuple[str, ...] = ()
+
+    def warm(self) -> None:
+        """Begin to start the sandbox, if none is running."""
+        if self._starting is None or _over(self._starting):
+            if self._starting is not None:
+                self._notes += ("The sandbox was gone and a new one was started.",)
+            self._starting = asyncio.create_task(self._start(), name=f"start {self._thread}")
+
+    @property
+    def alive(self) -> bool:
+        """True as long as a next call can be served."""
+        return True
+
+    async def run(self, code: str, *, seconds: float, bounds: Bounds, printed: Printed) -> Execution:
+        """Run a block; a sandbox that is gone is replaced first, and the execution's notes say so."""
+        inner = await self._session()
+        notes, self._notes = self._notes, ()
+        execution = await inner.run(code, seconds=seconds, bounds=bounds, printed=printed)
+        if execution.status is Status.LOST:
+            await inner.aclose()
+        return replace(execution, notes=notes + execution.notes)
+
+    async def put(self, file: File) -> None:
+        """Write a file; it is written again should the sandbox be lost before the next snapshot."""
+        await (await self._session()).put(file)
+        self._unsaved[file.name] = file
+
+    async def get(self, name: str, *, limit: int) -> File:
+        """Read a file."""
+        return await (await self._session()).get(name, limit=limit)
+
+    async def files(self) -> Sequence[tuple[str, int]]:
+        """List the working folder."""
+        return await (await self._session()).files()
+
+    async def snapshot(self, *, limit: int = SNAPSHOT_LIMIT) -> Snapshot:
+        """Capture the state."""
+        snapshot = await (await self._session()).snapshot(limit=limit)
+        self._unsaved.clear()
+        return snapshot
+
+    async def restore(self, snapshot: Snapshot) -> Sequence[str]:
+        """Bring a state back."""
+        return await (await self._session()).restore(snapshot)
+
+    async def interrupt(self) -> None:
+        """Stop what runs, if anything does."""
+        if self._starting is not None and self._starting.done() and not _over(self._starting):
+            await self._starting.result().interrupt()
+
+    @property
+    def started(self) -> bool:
+        """Whether a sandbox is running."""
+        return self._starting is not None and self._starting.done() and not _over(self._starting)
+
+    async def aclose(self) -> None:
+        """Remove the sandbox."""
+        starting, self._starting = self._starting, None
+        if starting is None:
+            return
+        starting.cancel()
+        await asyncio.wait([starting])
+        if not starting.cancelled() and starting.exception() is None:
+            await starting.result().aclose()
+
+    async def _session(self) -> Session:
+        self.warm()
+        if self._starting is None:
+            raise SandboxLost("The session is closed.")
+        return await asyncio.shield(self._starting)
+
+    async def _start(self) -> Session:
+        session = await self._pool.take(self._thread)
+        try:
+            await self._restore(session)
+            for file in self._unsaved.values():
+                await session.put(file)
+        except BaseException:
+            await session.aclose()
+            raise
+        return session
+
+    async def _restore(self, session: Session) -> None:
+        snapshot = await self._store.load_snapshot(self._thread)
+        if snapshot is None:
+            return
+        missing = (*snapshot.dropped, *await session.restore(snapshot))
+        if missing:
+            self._notes += (f"The state as of the end of the last turn was restored, without {', '.join(missing)}.",)
+
+
+def _over(starting: asyncio.Task[Session]) -> bool:
+    """Whether a start failed, or its sandbox died since."""
+    return starting.done() and (starting.cancelled() or starting.exception() is not None or not starting.result().alive)
+
+
+class Sessions:
+    """The sessions of all threads that this worker serves."""
+
+    def __init__(self, sandbox: Sandbox, store: Store, *, pool: int) -> None:
+        self._pool = Pool(sandbox, pool)
+        self._store = store
+        self._threads: dict[ThreadId, ThreadSession] = {}
+
+    def of(self, thread: ThreadId) -> ThreadSession:
+        """Return the thread's session, starting its sandbox in the background."""
+        session = self._threads.setdefault(thread, ThreadSession(thread, self._pool, self._store))
+        session.warm()
+        return session
+
+    async def forget(self, thread: ThreadId) -> None:
+        """Close a thread's session."""
+        session = self._threads.pop(thread, None)
+        if session is not None:
+            await session.aclose()
+
+    async def __aenter__(self) -> Sessions:
+        self._pool.fill()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await asyncio.gather(*(session.aclose() for session in self._threads.values()), self._pool.aclose())
+        self._threads.clear()
+
+
+async def snapshot(session: ThreadSession) -> Snapshot | str:
+    """Capture a session's state, or say in a sentence why that failed; never raises for the sandbox's failures."""
+    try:
+        return await session.snapshot()
+    except FileRefused as error:
+        return f"This conversation's variables are not kept beyond this session: {error}"
+    except SandboxLost as error:
+        return str(error)

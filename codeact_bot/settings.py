@@ -1,0 +1,85 @@
+"""One frozen Settings, read from the environment and from `.env`; every field is documented here and in docs/settings.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from codeact_bot.errors import ConfigurationInvalid
+from codeact_bot.types import Bounds, Limits, Price, Resources
+
+
+def data_folder() -> Path:
+    """Return the folder for a user's data by the platform's convention (XDG base directories; Apple's Library)."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "codeact-bot"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "codeact-bot"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. The name of a variable is `CODEACT_` and the field's name; a nested one adds `__`, as in `CODEACT_LIMITS__STEPS`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CODEACT_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    model: str = Field("", description="Name of the model; empty: the first that OPENAI_BASE_URL offers, or gpt-4.1 at OpenAI.")
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("OPENAI_API_KEY", "CODEACT_OPENAI_API_KEY"), description="Key of the model's server."
+    )
+    openai_base_url: str = Field(
+        "",
+        validation_alias=AliasChoices("OPENAI_BASE_URL", "CODEACT_OPENAI_BASE_URL"),
+        description="Address of an OpenAI-compatible server (vLLM, llama.cpp, Ollama …); empty: OpenAI.",
+    )
+    temperature: float | None = Field(None, description="Sampling temperature; empty: the server's default.")
+    context_tokens: int = Field(100_000, gt=1000, description="Tokens of history and current turn that the model is sent at most.")
+    prices: dict[str, Price] = Field(
+        default_factory=dict, description='Prices in US dollars per million tokens, as JSON: {"my-model": {"input": 1, "cached": 0.1, "output": 4}}.'
+    )
+
+    sandbox: Literal["auto", "docker", "process"] = Field(
+        "auto", description="Where code runs; auto: Docker where it answers, else (terminal, demo and Python API only) a process."
+    )
+    image: str = Field("", description="Image of the Docker sandbox, any with Python >= 3.9; empty: the project's own, built on first use.")
+    base_image: str = Field("", description="Base image that the project's own sandbox image is built from; empty: the Dockerfile's default.")
+    docker_runtime: str = Field("", description="Docker runtime, such as runsc for gVisor; empty: the engine's default.")
+    pool: int = Field(1, ge=0, description="Unused sandboxes kept started for new conversations.")
+    resources: Resources = Field(Resources(), description="What one sandbox may use.")
+    limits: Limits = Field(Limits(), description="Every budget of a turn.")
+    bounds: Bounds = Field(Bounds(), description="What comes back from one execution at most.")
+
+    mongo_url: SecretStr = Field(SecretStr(""), description="MongoDB; empty: a private one, started when needed and stopped with its last user.")
+    database: str = Field("codeact", description="Name of the database.")
+    data: Path = Field(default_factory=data_folder, description="Folder of the private MongoDB, logs, line history and saved files.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is logged.")
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a real model is configured; the demo model answers otherwise."""
+        return self.openai_api_key is not None or bool(self.openai_base_url)
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings. Raises ConfigurationInvalid with one line per wrong setting."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"  {_variable(item['loc'])}: {item['msg'].lower()}" for item in error.errors(include_input=False)]
+        raise ConfigurationInvalid("These settings are not valid; see docs/settings.md.\n" + "\n".join(lines)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = "__".join(str(part) for part in location).upper()
+    return name if name.startswith("OPENAI_") else f"CODEACT_{name}"
