@@ -1,0 +1,234 @@
+"""Everything in memory: the store of the Python API, of one-off runs and of users' tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound
+from codeact_bot.store import records
+from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now
+
+
+@dataclass(slots=True)
+class _Turn:
+    turn: Turn
+    card: records.Card
+    number: int
+    undone: bool = False
+
+    def matches(self, query: Query) -> bool:
+        turn, card = self.turn, self.card
+        return not self.undone and all((
+            query.thread in (None, turn.incoming.thread),
+            not query.person or records.fold(query.person) in card.people,
+            query.ending is None or (turn.outcome is not None and turn.outcome.ending is query.ending),
+            not query.error or records.fold(query.error) in card.errors,
+            query.since is None or turn.started >= query.since,
+            query.until is None or turn.started < query.until,
+            set(records.wanted_words(query)) <= set(card.words),
+        ))
+
+
+@dataclass(slots=True)
+class _Thread:
+    id: ThreadId
+    title: str
+    created: datetime
+    updated: datetime
+    pending: list[tuple[int, Incoming]] = field(default_factory=list)
+    seen: dict[str, None] = field(default_factory=dict)
+    people: dict[str, None] = field(default_factory=dict)
+    turns: list[_Turn] = field(default_factory=list)
+    token: int = 0
+    owner: str = ""
+    until: datetime | None = None
+    stop: str = ""
+    snapshot: Snapshot | None = None
+
+    @property
+    def held(self) -> bool:
+        return self.until is not None and self.until > now()
+
+    @property
+    def ended(self) -> list[_Turn]:
+        return [each for each in self.turns if each.turn.outcome is not None and not each.undone]
+
+    def view(self) -> Thread:
+        return Thread(
+            id=self.id,
+            title=self.title,
+            participants=tuple(self.people),
+            turns=len(self.ended),
+            created=self.created,
+            updated=self.updated,
+        )
+
+
+class MemoryStore:
+    """A Store that forgets everything with its process; it answers as MongoStore does."""
+
+    def __init__(self) -> None:
+        """Make an empty store."""
+        self._threads: dict[ThreadId, _Thread] = {}
+        self._files: dict[str, bytes] = {}
+        self._count = 0
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+    def _held(self, lease: Lease) -> _Thread:
+        thread = self._threads.get(lease.thread)
+        if thread is None or not thread.held or (thread.token, thread.owner) != (lease.token, lease.owner):
+            raise LeaseLost(records.lease_lost(lease))
+        return thread
+
+    def _open(self, lease: Lease, turn_id: str) -> tuple[_Thread, _Turn]:
+        thread = self._held(lease)
+        for each in thread.turns:
+            if each.turn.id == turn_id and each.turn.outcome is None:
+                return thread, each
+        raise LeaseLost(records.turn_closed(lease, turn_id))
+
+    async def push(self, incoming: Incoming) -> bool:
+        """Keep a message and queue it; False when it is a redelivery. Raises FileRefused for a text beyond 1 MiB."""
+        records.check_message(incoming)
+        thread, at = self._threads.get(incoming.thread), now()
+        if thread is not None and incoming.id in thread.seen:
+            return False
+        for file in records.carried(incoming.files):
+            await self.save_file(file)
+        if thread is None:
+            thread = _Thread(id=incoming.thread, title=records.title(incoming), created=at, updated=at)
+            self._threads[incoming.thread] = thread
+        thread.pending.append((self._next(), records.bare_incoming(incoming)))
+        thread.seen[incoming.id] = None
+        thread.people[incoming.author.name] = None
+        thread.updated = at
+        return True
+
+    async def claim(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Lease | None:
+        """Take the thread that has waited longest, of those that begin with a prefix and that no live lease holds."""
+        waiting = [each for each in self._threads.values() if each.pending and not each.held and each.id.startswith(tuple(prefixes))]
+        if not waiting:
+            return None
+        thread = min(waiting, key=lambda each: each.pending[0][0])
+        thread.token, thread.owner, thread.until = thread.token + 1, owner, now() + timedelta(seconds=seconds)
+        return Lease(thread=thread.id, owner=owner, token=thread.token, incoming=thread.pending[0][1], until=thread.until)
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Extend a lease. Raises LeaseLost."""
+        thread = self._held(lease)
+        thread.until = now() + timedelta(seconds=seconds)
+        return replace(lease, until=thread.until)
+
+    async def release(self, lease: Lease) -> None:
+        """Give the thread back. Raises LeaseLost."""
+        self._held(lease).until = None
+
+    async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
+        """Messages that wait in the thread, oldest first, the one being answered included."""
+        found = self._threads.get(thread)
+        return [incoming for _, incoming in found.pending] if found else []
+
+    async def ask_stop(self, thread: ThreadId) -> None:
+        """Ask for the message at the head of the queue to be given up; without one, nothing happens."""
+        found = self._threads.get(thread)
+        if found and found.pending:
+            found.stop = found.pending[0][1].id
+
+    async def stop_asked(self, lease: Lease) -> bool:
+        """Whether the lease's message is to be given up. Raises LeaseLost."""
+        return self._held(lease).stop == lease.incoming.id
+
+    async def open_turn(self, lease: Lease) -> Turn:
+        """Begin the turn of the lease's message, or return the one that a dead worker left open. Raises LeaseLost."""
+        thread, name = self._held(lease), records.turn_id(lease.incoming)
+        for each in thread.turns:
+            if each.turn.id == name:
+                return each.turn
+        incoming = records.bare_incoming(lease.incoming)
+        turn = Turn(id=name, incoming=incoming)
+        thread.turns.append(_Turn(turn=turn, card=records.card(incoming), number=self._next()))
+        return turn
+
+    async def save_reply(self, lease: Lease, turn_id: str, reply: str) -> None:
+        """Remember which post shows the turn. Raises LeaseLost."""
+        _, found = self._open(lease, turn_id)
+        found.turn = replace(found.turn, reply=reply)
+
+    async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
+        """Write a step with the bytes of its files; an open one never replaces a closed one. Raises LeaseLost, FileRefused."""
+        _, found = self._open(lease, turn_id)
+        for file in records.step_files(step):
+            await self.save_file(file)
+        steps = {each.index: each for each in found.turn.steps}
+        old = steps.get(step.index)
+        if old is None or records.is_open(old) or not records.is_open(step):
+            steps[step.index] = records.bare_step(step)
+        found.turn = replace(found.turn, steps=tuple(steps[index] for index in sorted(steps)))
+
+    async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
+        """Write the outcome and take the message off the queue. Raises LeaseLost."""
+        thread, found = self._open(lease, turn_id)
+        found.turn = replace(found.turn, outcome=outcome, ended=now())
+        found.card = records.card(found.turn.incoming, found.turn.steps, outcome)
+        thread.pending = [each for each in thread.pending if each[1].id != found.turn.incoming.id]
+        thread.updated = now()
+        return found.turn
+
+    async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
+        """The thread's ended turns, oldest first, without those undone; only the last ones where `last` is given."""
+        found = self._threads.get(thread)
+        turns = [each.turn for each in found.ended] if found else []
+        return turns if last is None else turns[len(turns) - min(last, len(turns)) :]
+
+    async def undo(self, thread: ThreadId) -> Turn | None:
+        """Mark the last ended turn as undone and return it; None where there is none."""
+        found = self._threads.get(thread)
+        if not found or not found.ended:
+            return None
+        last = found.ended[-1]
+        last.undone = True
+        return last.turn
+
+    async def thread(self, thread: ThreadId) -> Thread:
+        """Describe a conversation. Raises ThreadNotFound."""
+        if thread not in self._threads:
+            raise ThreadNotFound(records.no_thread(thread))
+        return self._threads[thread].view()
+
+    async def threads(self, *, limit: int) -> Sequence[Thread]:
+        """The conversations, the last active first, at most 1,000."""
+        last = sorted(self._threads.values(), key=lambda each: each.updated, reverse=True)
+        return [each.view() for each in last[: records.bounded(limit)]]
+
+    async def find(self, query: Query) -> Sequence[Turn]:
+        """Turns that match, newest first, at most 1,000."""
+        found = [each for thread in self._threads.values() for each in thread.turns if each.matches(query)]
+        found.sort(key=lambda each: (each.turn.started, each.number), reverse=True)
+        return [each.turn for each in found[: records.bounded(query.limit)]]
+
+    async def save_file(self, file: File) -> None:
+        """Keep a file's bytes under their digest, once. Raises FileRefused where they do not belong to it."""
+        self._files[file.digest] = records.content(file)
+
+    async def load_file(self, digest: str) -> bytes:
+        """Return the bytes of that digest. Raises FileRefused when there are none."""
+        if digest not in self._files:
+            raise FileRefused(records.no_file(digest))
+        return self._files[digest]
+
+    async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
+        """Keep the thread's state; it replaces the one before. Raises LeaseLost."""
+        self._held(lease).snapshot = snapshot
+
+    async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
+        """The thread's last state, if any."""
+        found = self._threads.get(thread)
+        return found.snapshot if found else None
+
+    async def aclose(self) -> None:
+        """Do nothing: there is no connection."""

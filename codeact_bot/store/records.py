@@ -1,0 +1,171 @@
+"""What every store derives in the same way from a message or a turn: ids, titles, and what a search finds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from codeact_bot.errors import FileRefused
+from codeact_bot.types import Execution, File, Incoming, Lease, Outcome, Query, RunCode, Step, ThreadId
+
+MESSAGE_BYTES = 1024 * 1024
+"""Longest text of one message: queued messages share one document of at most 16 MB."""
+SEEN = 200
+"""Ids of a thread's last messages that are remembered to recognise a redelivery."""
+TITLE = 80
+"""Characters of a thread's title."""
+WORDS = 5_000
+"""Distinct words of one turn that a search can find; question, answer and code come first."""
+WORD = 64
+"""Characters of a word that a search compares."""
+FOUND = 1_000
+"""Turns or threads that one query returns at most."""
+
+
+def turn_id(incoming: Incoming) -> str:
+    """Derive the id of the turn that answers a message, the same in every worker."""
+    name = f"{incoming.thread}\0{incoming.id}"
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def title(incoming: Incoming) -> str:
+    """Return the beginning of a message on one line, or its first file's name where it has no text."""
+    words = " ".join(incoming.text.split()) or next((file.name for file in incoming.files), "")
+    return words if len(words) <= TITLE else words[: TITLE - 1].rstrip() + "…"
+
+
+def check_message(incoming: Incoming) -> None:
+    """Raise FileRefused for a text that is too long to be queued."""
+    size = len(incoming.text.encode("utf-8", "surrogatepass"))
+    if size > MESSAGE_BYTES:
+        message = f"The message has {size:,} bytes, and at most {MESSAGE_BYTES:,} can be taken. Send the long part as a file."
+        raise FileRefused(message)
+
+
+def content(file: File) -> bytes:
+    """Return a file's bytes. Raises FileRefused where there are none or its digest is not theirs."""
+    if file.data is None or hashlib.sha256(file.data).hexdigest() != file.digest:
+        raise FileRefused(f"The bytes of {file.name!r} are missing or do not belong to its digest. Make it with File.of(name, data).")
+    return file.data
+
+
+def bare(files: Iterable[File]) -> tuple[File, ...]:
+    """Return the files without their bytes."""
+    return tuple(replace(file, data=None) for file in files)
+
+
+def bare_incoming(incoming: Incoming) -> Incoming:
+    """Return the message without the bytes of its files."""
+    return replace(incoming, files=bare(incoming.files))
+
+
+def bare_step(step: Step) -> Step:
+    """Return the step without the bytes of its files."""
+    if step.execution is None:
+        return step
+    return replace(step, execution=replace(step.execution, files=bare(step.execution.files), images=bare(step.execution.images)))
+
+
+def carried(files: Iterable[File]) -> list[File]:
+    """Return the files that carry their bytes."""
+    return [file for file in files if file.data is not None]
+
+
+def is_open(step: Step) -> bool:
+    """Whether the step's code is still running, or was when its worker died."""
+    return isinstance(step.action, RunCode) and step.execution is None
+
+
+def step_files(step: Step) -> list[File]:
+    """Return the step's files and images that carry their bytes."""
+    return [] if step.execution is None else carried((*step.execution.files, *step.execution.images))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a search compares of one turn."""
+
+    people: tuple[str, ...]
+    """The author's id and name."""
+    errors: tuple[str, ...]
+    """Types of the errors, with and without their module."""
+    words: tuple[str, ...]
+
+
+def card(incoming: Incoming, steps: Iterable[Step] = (), outcome: Outcome | None = None) -> Card:
+    """Describe a turn for the search; while it runs, by its question alone."""
+    steps = tuple(steps)
+    runs = [step.execution for step in steps if step.execution is not None]
+    texts = [incoming.text, *(file.name for file in incoming.files), outcome.text if outcome else ""]
+    texts += [part for step in steps for part in _action_texts(step)]
+    texts += [part for run in runs for part in _run_texts(run)]
+    return Card(
+        people=tuple(dict.fromkeys(fold(name) for name in (incoming.author.id, incoming.author.name))),
+        errors=tuple(dict.fromkeys(name for run in runs if run.error for name in _error_names(run.error.type))),
+        words=tuple(words(texts)),
+    )
+
+
+def _action_texts(step: Step) -> list[str]:
+    return [getattr(step.action, name, "") for name in ("code", "thought", "text")]
+
+
+def _run_texts(run: Execution) -> list[str]:
+    error = [run.error.type, run.error.message] if run.error else []
+    tables = [cell for table in run.tables for row in (table.columns, *table.rows) for cell in row]
+    return [*error, *(file.name for file in run.files), run.value or "", run.output, *tables]
+
+
+def _error_names(kind: str) -> tuple[str, str]:
+    return fold(kind), fold(kind.rpartition(".")[2])
+
+
+def fold(text: str) -> str:
+    """Make a name or a word comparable whatever its case."""
+    return text.strip().casefold()[:WORD]
+
+
+def words(texts: Iterable[str]) -> list[str]:
+    """Return the distinct words of some texts, folded, in the order met, the first `WORDS` of them."""
+    found: dict[str, None] = {}
+    for word in _split(texts):
+        found[word] = None
+        if len(found) == WORDS:
+            break
+    return list(found)
+
+
+def _split(texts: Iterable[str]) -> Iterator[str]:
+    return (fold(match.group()) for text in texts for match in re.finditer(r"\w+", text))
+
+
+def bounded(limit: int) -> int:
+    """Return a limit between 1 and `FOUND`."""
+    return max(1, min(limit, FOUND))
+
+
+def wanted_words(query: Query) -> list[str]:
+    """Return the words of a query, all of which a turn must have."""
+    return words([query.text])
+
+
+def no_thread(thread: ThreadId) -> str:
+    """Phrase that a conversation does not exist."""
+    return f"There is no conversation {thread!r}. `codeact-bot history` lists those there are."
+
+
+def no_file(digest: str) -> str:
+    """Phrase that the store has no such bytes."""
+    return f"The store holds no file with the digest {digest}. It was never saved, or it was removed with its conversation."
+
+
+def lease_lost(lease: Lease) -> str:
+    """Phrase that a lease is no longer valid."""
+    return f"The conversation {lease.thread} is no longer held by {lease.owner}: its lease ended. Claim it again."
+
+
+def turn_closed(lease: Lease, turn_id: str) -> str:
+    """Phrase that there is no open turn to write to."""
+    return f"The turn {turn_id} of {lease.thread} is not open. Claim the conversation again."
