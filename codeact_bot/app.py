@@ -18,6 +18,11 @@ from codeact_bot.types import Preparing
 
 log = logging.getLogger(__name__)
 
+NOT_FOR_OTHERS = (
+    "The process sandbox isolates less than Docker, so it does not run the code of other people. "
+    "Install Docker, or set CODEACT_PROCESS_FOR_OTHERS=true if you accept that."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
@@ -92,29 +97,41 @@ async def open_store(settings: Settings, progress: Progress) -> AsyncIterator[St
 
 @asynccontextmanager
 async def open_sandbox(settings: Settings, progress: Progress, *, strangers: bool) -> AsyncIterator[Sandbox]:
-    """Open the configured sandbox and remove what dead workers left. Raises SandboxUnavailable, ImageUnavailable.
-
-    `auto` means Docker; a process where Docker does not answer and only the person who started the program will use it.
-    """
-    if settings.sandbox == "process":
-        sandbox = make_process(settings)
-        await sandbox.prepare(progress)
-    else:
-        sandbox = make_docker(settings)
-        try:
-            await sandbox.prepare(progress)
-        except SandboxUnavailable as error:
-            await sandbox.aclose()
-            if settings.sandbox == "docker" or strangers:
-                raise
-            log.warning("Docker is not usable, code runs in a process: %s", error, extra={"action": "sandbox"})
-            sandbox = make_process(settings)
-            await sandbox.prepare(progress)
+    """Open the configured sandbox and remove what dead workers left. Raises SandboxUnavailable, ImageUnavailable."""
+    sandbox = await choose_sandbox(settings, progress, strangers=strangers)
     try:
         await sandbox.reap()
         yield sandbox
     finally:
         await sandbox.aclose()
+
+
+async def choose_sandbox(settings: Settings, progress: Progress, *, strangers: bool) -> Sandbox:
+    """Return the sandbox that the settings ask for, ready to start sessions.
+
+    `auto` is Docker; a process where Docker does not answer, if only the person who started the program uses it.
+    """
+    process_allowed = not strangers or settings.process_for_others
+    if settings.sandbox == "process":
+        if not process_allowed:
+            raise SandboxUnavailable(NOT_FOR_OTHERS)
+        return await _prepared(make_process(settings), progress)
+    try:
+        return await _prepared(make_docker(settings), progress)
+    except SandboxUnavailable as error:
+        if settings.sandbox == "docker" or not process_allowed:
+            raise
+        log.warning("Docker is not usable, code runs in a process: %s", error, extra={"action": "sandbox"})
+        return await _prepared(make_process(settings), progress)
+
+
+async def _prepared(sandbox: Sandbox, progress: Progress) -> Sandbox:
+    try:
+        await sandbox.prepare(progress)
+    except BaseException:
+        await sandbox.aclose()
+        raise
+    return sandbox
 
 
 def make_docker(settings: Settings) -> Sandbox:

@@ -22,7 +22,10 @@ def data_folder() -> Path:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. The name of a variable is `CODEACT_` and the field's name; a nested one adds `__`, as in `CODEACT_LIMITS__STEPS`."""
+    """Everything that can be set.
+
+    A variable's name is `CODEACT_` and the field's name; a nested one adds `__`, as in `CODEACT_LIMITS__STEPS`.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="CODEACT_",
@@ -46,11 +49,16 @@ class Settings(BaseSettings):
     temperature: float | None = Field(None, description="Sampling temperature; empty: the server's default.")
     context_tokens: int = Field(100_000, gt=1000, description="Tokens of history and current turn that the model is sent at most.")
     prices: dict[str, Price] = Field(
-        default_factory=dict, description='Prices in US dollars per million tokens, as JSON: {"my-model": {"input": 1, "cached": 0.1, "output": 4}}.'
+        default_factory=dict,
+        description='Prices in US dollars per million tokens, as JSON: {"my-model": {"input": 1, "cached": 0.1, "output": 4}}.',
     )
 
     sandbox: Literal["auto", "docker", "process"] = Field(
-        "auto", description="Where code runs; auto: Docker where it answers, else (terminal, demo and Python API only) a process."
+        "auto", description="Where code runs; auto: Docker where it answers, else (in the terminal only) a process."
+    )
+    process_for_others: bool = Field(
+        False,
+        description="Let the process sandbox run code of other people than the one who started the program; it isolates less than Docker.",
     )
     image: str = Field("", description="Image of the Docker sandbox, any with Python >= 3.9; empty: the project's own, built on first use.")
     base_image: str = Field("", description="Base image that the project's own sandbox image is built from; empty: the Dockerfile's default.")

@@ -1,0 +1,283 @@
+"""The Python API: `async with Agent(...) as agent: result = await agent.run("…")`, and `run_sync`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from codeact_bot import app
+from codeact_bot.agent.hints import HINTS, Hint
+from codeact_bot.agent.loop import Agent as Loop
+from codeact_bot.agent.window import Window
+from codeact_bot.errors import ConfigurationInvalid, RunFailed
+from codeact_bot.ports import Inbox, Model, Reply, Sandbox, Store
+from codeact_bot.service import Service
+from codeact_bot.sessions import Sessions
+from codeact_bot.settings import load
+from codeact_bot.types import (
+    Author,
+    Bounds,
+    Ending,
+    Event,
+    Execution,
+    File,
+    Incoming,
+    Limits,
+    Outcome,
+    Resources,
+    Step,
+    Table,
+    ThreadId,
+    Turn,
+    TurnDone,
+    Usage,
+)
+
+FileLike = File | Path | str
+"""A file to hand in: its bytes, or a path to read them from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one turn came to."""
+
+    turn: Turn
+    """The whole turn, step by step."""
+
+    @property
+    def text(self) -> str:
+        """The answer, or why there is none."""
+        return self.outcome.text
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the turn ended."""
+        assert self.turn.outcome is not None
+        return self.turn.outcome
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model answered; False after a limit or a stop."""
+        return self.outcome.ending is Ending.ANSWERED
+
+    @property
+    def thread(self) -> ThreadId:
+        """The conversation's id, to go on with later."""
+        return self.turn.incoming.thread
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps."""
+        return self.turn.steps
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and money."""
+        return self.turn.usage
+
+    @property
+    def executions(self) -> tuple[Execution, ...]:
+        """What ran, in order."""
+        return tuple(step.execution for step in self.steps if step.execution is not None)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The files that the code made, the last version of each."""
+        return tuple({file.name: file for execution in self.executions for file in execution.files}.values())
+
+    @property
+    def images(self) -> tuple[File, ...]:
+        """The figures that the code drew."""
+        return tuple(image for execution in self.executions for image in execution.images)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that the code showed."""
+        return tuple(table for execution in self.executions for table in execution.tables)
+
+
+class _Listener:
+    """The ChatAdapter of a program: hands the events of each turn to whoever asked."""
+
+    def __init__(self) -> None:
+        self.queues: dict[ThreadId, asyncio.Queue[Event]] = {}
+        self._inbox: asyncio.Future[Inbox] = asyncio.get_running_loop().create_future()
+
+    @property
+    def prefixes(self) -> Sequence[str]:
+        return tuple(self.queues)
+
+    async def listen(self, inbox: Inbox) -> None:
+        self._inbox.set_result(inbox)
+        await asyncio.Event().wait()
+
+    async def inbox(self) -> Inbox:
+        return await asyncio.shield(self._inbox)
+
+    async def reply(self, turn: Turn) -> Reply:
+        return _Reply(self.queues[turn.incoming.thread])
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    queue: asyncio.Queue[Event]
+    reference: str = ""
+
+    async def show(self, event: Event) -> None:
+        self.queue.put_nowait(event)
+
+
+class Agent:
+    """A CodeAct agent with a sandbox and a memory of its own.
+
+    `model`: a Model, or a model's name at OPENAI_BASE_URL; None takes it from the environment (ConfigurationInvalid where
+    there is none). `sandbox`: a Sandbox, or "docker" (the default) or "process". `store`: a Store, or a MongoDB URL; None
+    keeps everything in memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Model | str | None = None,
+        sandbox: Sandbox | Literal["docker", "process"] = "docker",
+        store: Store | str | None = None,
+        limits: Limits = Limits(),  # noqa: B008
+        bounds: Bounds = Bounds(),  # noqa: B008
+        resources: Resources = Resources(),  # noqa: B008
+        hints: Sequence[Hint] = HINTS,
+        pool: int = 0,
+    ) -> None:
+        self._model = model
+        self._sandbox = sandbox
+        self._store = store
+        self._limits = limits
+        self._bounds = bounds
+        self._resources = resources
+        self._hints = tuple(hints)
+        self._pool = pool
+        self._stack = AsyncExitStack()
+        self.thread = new_thread()
+        """The conversation that `run` goes on with unless told otherwise."""
+
+    async def __aenter__(self) -> Agent:
+        """Open everything. Raises ConfigurationInvalid, StoreUnavailable, SandboxUnavailable, ImageUnavailable."""
+        async with AsyncExitStack() as stack:
+            store = await self._open_store(stack)
+            sandbox = await self._open_sandbox(stack)
+            model = await self._open_model(stack)
+            sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=self._pool))
+            loop = Loop(model=model, limits=self._limits, bounds=self._bounds, hints=self._hints, window=Window(load().context_tokens))
+            self.store = store
+            self._listener = _Listener()
+            service = Service(store=store, sessions=sessions, agent=loop, adapters=[self._listener])
+            serving = asyncio.create_task(service.run(), name="codeact-bot")
+            stack.push_async_callback(_cancelled, serving)
+            await self._listener.inbox()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._stack.aclose()
+
+    async def run(self, text: str, *, files: Sequence[FileLike] = (), thread: str | None = None) -> Result:
+        """Answer a message in the agent's conversation, or in `thread`. Raises RunFailed where model or sandbox failed."""
+        result = None
+        async for event in self.stream(text, files=files, thread=thread):
+            if isinstance(event, TurnDone):
+                result = Result(turn=event.turn)
+        assert result is not None
+        if result.outcome.ending is Ending.FAILED:
+            raise RunFailed(result.text)
+        return result
+
+    async def stream(self, text: str, *, files: Sequence[FileLike] = (), thread: str | None = None) -> AsyncIterator[Event]:
+        """Answer a message, yielding every event; the last is TurnDone. Leaving early stops the turn."""
+        key = ThreadId(thread or self.thread)
+        if key in self._listener.queues:
+            raise ConfigurationInvalid(f"The conversation {key} is answering another message; wait for it, or use another thread.")
+        inbox = await self._listener.inbox()
+        incoming = Incoming(
+            id=secrets.token_hex(12),
+            thread=key,
+            author=Author(id="api", name="api"),
+            text=text,
+            files=await asyncio.to_thread(read_files, files),
+        )
+        queue = self._listener.queues[key] = asyncio.Queue()
+        try:
+            await inbox.accept(incoming)
+            while True:
+                event = await queue.get()
+                done = isinstance(event, TurnDone)
+                if done:
+                    del self._listener.queues[key]
+                yield event
+                if done:
+                    return
+        finally:
+            if self._listener.queues.pop(key, None) is not None:
+                await inbox.stop(key)
+
+    async def history(self, thread: str | None = None) -> Sequence[Turn]:
+        """Return a conversation's turns, oldest first."""
+        return await self.store.turns(ThreadId(thread or self.thread))
+
+    async def load(self, file: File) -> bytes:
+        """Return the bytes of a file in a result."""
+        return file.data if file.data is not None else await self.store.load_file(file.digest)
+
+    async def _open_store(self, stack: AsyncExitStack) -> Store:
+        if self._store is not None and not isinstance(self._store, str):
+            return self._store
+        if self._store is None:
+            from codeact_bot.store.memory import MemoryStore
+
+            return MemoryStore()
+        return await stack.enter_async_context(app.open_store(load(mongo_url=self._store), app.quiet))
+
+    async def _open_sandbox(self, stack: AsyncExitStack) -> Sandbox:
+        if not isinstance(self._sandbox, str):
+            return self._sandbox
+        settings = load(sandbox=self._sandbox, resources=self._resources)
+        return await stack.enter_async_context(app.open_sandbox(settings, app.quiet, strangers=False))
+
+    async def _open_model(self, stack: AsyncExitStack) -> Model:
+        if self._model is not None and not isinstance(self._model, str):
+            return self._model
+        settings = load(model=self._model) if self._model else load()
+        if not settings.has_model:
+            raise ConfigurationInvalid("No model is configured. Set OPENAI_API_KEY or OPENAI_BASE_URL, or pass model=… to Agent.")
+        model = app.make_model(settings)
+        stack.push_async_callback(model.aclose)
+        return model
+
+
+def run_sync(text: str, *, files: Sequence[FileLike] = (), **options: Any) -> Result:
+    """Answer one message and close everything again, for programs without an event loop. Takes Agent's parameters too."""
+
+    async def run() -> Result:
+        async with Agent(**options) as agent:
+            return await agent.run(text, files=files)
+
+    return asyncio.run(run())
+
+
+def new_thread(platform: str = "api") -> ThreadId:
+    """Make up an id that cannot be guessed."""
+    return ThreadId(f"{platform}:{secrets.token_hex(8)}")
+
+
+def read_files(files: Sequence[FileLike]) -> tuple[File, ...]:
+    """Read what is given as a path."""
+    return tuple(file if isinstance(file, File) else File.of(Path(file).name, Path(file).read_bytes()) for file in files)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
