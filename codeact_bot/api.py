@@ -243,6 +243,7 @@ class Agent:
 
     async def _open_sandbox(self, stack: AsyncExitStack) -> Sandbox:
         if not isinstance(self._sandbox, str):
+            await self._sandbox.prepare(app.quiet)
             return self._sandbox
         settings = load(sandbox=self._sandbox, resources=self._resources)
         return await stack.enter_async_context(app.open_sandbox(settings, app.quiet, strangers=False))

@@ -440,4 +440,18 @@ class TurnDone:
     turn: Turn
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of `codeact-bot doctor`."""
+
+    name: str
+    """What was looked at: `Docker`, `MongoDB`."""
+    ok: bool | None
+    """True: works. False: does not. None: not there, and not needed."""
+    text: str
+    """What was found."""
+    remedy: str = ""
+    """What to do about it, where something is to be done."""
+
+
 Event = Preparing | Thought | ThoughtDropped | CodeStarted | Output | StepDone | Notice | TurnDone

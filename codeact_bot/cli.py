@@ -1,0 +1,120 @@
+"""The command line: parses arguments and imports what a command needs only when it is used."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from codeact_bot import __version__
+from codeact_bot.errors import CodeactError
+
+EXAMPLES = """\
+examples:
+  codeact-bot                             start a conversation in the terminal
+  codeact-bot chat --thread terminal:ID   go on with an earlier one
+  codeact-bot demo                        play the tour, with no model and no key
+  codeact-bot history revenue --since 7d  find what was asked about revenue this week
+  codeact-bot export terminal:ID --format ipynb -o week.ipynb
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    root = argparse.ArgumentParser(
+        prog="codeact-bot",
+        description="A chat bot whose only action is Python.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=f"codeact-bot {__version__}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    chat = commands.add_parser("chat", help="chat in the terminal (the default)")
+    chat.add_argument("--thread", metavar="ID", help="go on with this conversation")
+    commands.add_parser("demo", help="play a short tour with a scripted model, then exit")
+    commands.add_parser("doctor", help="check what works here, with remedies")
+    _history(commands.add_parser("history", help="list, search and filter what was asked"))
+    _export(commands.add_parser("export", help="write a conversation as Markdown, JSON, a notebook or training data"))
+    return root
+
+
+def _history(history: argparse.ArgumentParser) -> None:
+    history.add_argument("text", nargs="*", help="words in the question, the code, the output or the answer")
+    history.add_argument("--thread", metavar="ID", help="only this conversation")
+    history.add_argument("--person", metavar="NAME", default="", help="only what this person asked")
+    history.add_argument("--status", choices=["answered", "limit", "stopped", "failed"], help="only turns that ended so")
+    history.add_argument("--error", metavar="TYPE", default="", help="only turns in which this error occurred, such as KeyError")
+    history.add_argument("--since", metavar="WHEN", type=when, help="a date (2026-11-01) or an age (90m, 12h, 7d)")
+    history.add_argument("--until", metavar="WHEN", type=when, help="likewise")
+    history.add_argument("--limit", metavar="N", type=positive, default=20, help="at most so many turns (default 20)")
+
+
+def _export(export: argparse.ArgumentParser) -> None:
+    export.add_argument("thread", metavar="THREAD", help="the conversation's id, as `codeact-bot history` shows it")
+    export.add_argument("--format", choices=["md", "json", "ipynb", "jsonl"], default="md", help="default md")
+    export.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+
+
+def when(text: str) -> datetime:
+    """Read a date or time in ISO 8601 (local time unless it says otherwise), or an age such as `90m`, `12h`, `7d`."""
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    try:
+        if text[-1:] in units and text[:-1].isdigit():
+            return datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a date such as 2026-11-01 nor an age such as 7d") from None
+
+
+def positive(text: str) -> int:
+    """Read a number from 1 to 10,000."""
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
+    return int(text)
+
+
+async def dispatch(arguments: argparse.Namespace) -> int:
+    """Run the command that was asked for; returns the exit status."""
+    match arguments.command:
+        case "doctor":
+            from codeact_bot.doctor import doctor
+
+            return await doctor()
+        case "history":
+            from codeact_bot.archive import history
+
+            return await history(arguments)
+        case "export":
+            from codeact_bot.archive import export
+
+            return await export(arguments)
+        case "demo":
+            from codeact_bot.chat import demo
+
+            return await demo()
+        case _:
+            from codeact_bot.chat import chat
+
+            return await chat(getattr(arguments, "thread", None))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the `codeact-bot` command."""
+    parsed = parser().parse_args(arguments)
+    import asyncio
+
+    try:
+        return asyncio.run(dispatch(parsed))
+    except CodeactError as error:
+        print(f"codeact-bot: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())
