@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codeact_bot.agent.loop import Agent
 from codeact_bot.agent.window import Window
@@ -15,6 +16,11 @@ from codeact_bot.service import Service
 from codeact_bot.sessions import Sessions
 from codeact_bot.settings import Settings
 from codeact_bot.types import Preparing
+
+if TYPE_CHECKING:
+    from codeact_bot.model.openai import OpenAIModel
+    from codeact_bot.sandbox.docker import DockerSandbox
+    from codeact_bot.sandbox.process import ProcessSandbox
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +69,21 @@ def make_agent(settings: Settings, model: Model, sandbox: Sandbox) -> Agent:
 
 def make_model(settings: Settings) -> Model:
     """Make the configured model, or the demo model where none is configured."""
-    if not settings.has_model:
-        from codeact_bot.model.tour import DemoModel
+    if settings.has_model:
+        return make_openai(settings)
+    from codeact_bot.model.tour import DemoModel
 
-        return DemoModel()
+    return DemoModel()
+
+
+def make_openai(settings: Settings) -> OpenAIModel:
+    """Make the configured model."""
     from codeact_bot.model.openai import OpenAIModel
 
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+    key = settings.openai_api_key
     return OpenAIModel(
         name=settings.model,
-        api_key=key,
+        api_key=key.get_secret_value() if key else None,
         base_url=settings.openai_base_url or None,
         temperature=settings.temperature,
         prices=settings.prices,
@@ -134,7 +145,7 @@ async def _prepared(sandbox: Sandbox, progress: Progress) -> Sandbox:
     return sandbox
 
 
-def make_docker(settings: Settings) -> Sandbox:
+def make_docker(settings: Settings) -> DockerSandbox:
     """Make the Docker sandbox."""
     from codeact_bot.sandbox.docker import DockerSandbox
 
@@ -142,7 +153,7 @@ def make_docker(settings: Settings) -> Sandbox:
     return DockerSandbox(resources=settings.resources, **{name: value for name, value in given.items() if value})
 
 
-def make_process(settings: Settings) -> Sandbox:
+def make_process(settings: Settings) -> ProcessSandbox:
     """Make the process sandbox: bubblewrap where it works, else a plain child process."""
     from codeact_bot.sandbox.process import ProcessSandbox
 

@@ -1,0 +1,104 @@
+"""`codeact-bot doctor`: what works here, line by line, with remedies."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import AsyncIterator
+
+from rich.console import Console
+from rich.text import Text
+
+from codeact_bot import app
+from codeact_bot.errors import CodeactError
+from codeact_bot.settings import Settings, load
+from codeact_bot.types import Check
+
+MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "dim")}
+
+
+async def doctor() -> int:
+    """Print all checks as they come; returns 1 where a chat could not start, else 0."""
+    settings = load()
+    console = Console(highlight=False)
+    failed = False
+    async for check in checks(settings):
+        failed |= check.ok is False
+        show(console, check)
+    verdict = "A chat cannot start yet: mend what is marked ✗." if failed else "Ready: `codeact-bot` starts a chat."
+    console.print(Text("\n" + verdict, style="bold"))
+    return int(failed)
+
+
+def show(console: Console, check: Check) -> None:
+    """Print one check, its remedy below it."""
+    mark, style = MARKS[check.ok]
+    console.print(Text.assemble((mark, style), f" {check.name:<14} {check.text}"), soft_wrap=True)
+    if check.remedy:
+        console.print(Text(f"{'':<17}→ {check.remedy}", style="yellow"), soft_wrap=True)
+
+
+async def checks(settings: Settings) -> AsyncIterator[Check]:
+    """Look at everything that a chat needs."""
+    yield Check(name="Python", ok=True, text=f"{platform.python_version()} at {sys.executable}")
+    yield Check(name="data folder", ok=True, text=str(settings.data))
+    yield await store(settings)
+    docker_ok = False
+    for check in await docker(settings):
+        docker_ok |= check.name == "Docker" and bool(check.ok)
+        yield check
+    yield await process(settings, needed=not docker_ok)
+    yield await model(settings)
+
+
+async def store(settings: Settings) -> Check:
+    """Whether MongoDB answers, or a private one can be started."""
+    url = settings.mongo_url.get_secret_value()
+    try:
+        async with app.open_store(settings, app.quiet) as opened:
+            count = len(await opened.threads(limit=1000))
+    except CodeactError as error:
+        return Check(name="MongoDB", ok=False, text="not usable", remedy=str(error))
+    where = "at CODEACT_MONGO_URL" if url else f"private, data in {settings.data / 'mongodb'}"
+    return Check(name="MongoDB", ok=True, text=f"{where}, {count}{'+' if count == 1000 else ''} conversations")
+
+
+async def docker(settings: Settings) -> tuple[Check, ...]:
+    """What Docker has to say; not needed where the settings choose the process sandbox or it may stand in."""
+    sandbox = app.make_docker(settings)
+    try:
+        found = await sandbox.diagnose()
+    finally:
+        await sandbox.aclose()
+    if settings.sandbox == "docker":
+        return found
+    return tuple(check if check.ok else Check(name=check.name, ok=None, text=check.text, remedy=check.remedy) for check in found)
+
+
+async def process(settings: Settings, *, needed: bool) -> Check:
+    """What the process sandbox would be, used where Docker does not answer."""
+    sandbox = app.make_process(settings)
+    try:
+        await sandbox.prepare(app.quiet)
+        text = sandbox.name if needed else f"{sandbox.name}, not needed"
+        return Check(name="process", ok=True if needed else None, text=text, remedy=sandbox.warning if needed else "")
+    except CodeactError as error:
+        return Check(name="process", ok=False if needed else None, text="not usable", remedy=str(error))
+    finally:
+        await sandbox.aclose()
+
+
+async def model(settings: Settings) -> Check:
+    """Whether the model answers, at the cost of one request for the list of models."""
+    if not settings.has_model:
+        remedy = "Set OPENAI_API_KEY, or OPENAI_BASE_URL for vLLM, llama.cpp, Ollama or any compatible server."
+        return Check(name="model", ok=None, text="none configured; the scripted demo model answers", remedy=remedy)
+    opened = app.make_openai(settings)
+    try:
+        name = await opened.check()
+    except CodeactError as error:
+        return Check(name="model", ok=False, text=settings.model or "not usable", remedy=str(error))
+    finally:
+        await opened.aclose()
+    where = settings.openai_base_url or "OpenAI"
+    return Check(name="model", ok=True, text=f"{name} at {where}")
