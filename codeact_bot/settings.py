@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from codeact_bot.errors import ConfigurationInvalid
@@ -72,6 +73,14 @@ class Settings(BaseSettings):
     database: str = Field("codeact", description="Name of the database.")
     data: Path = Field(default_factory=data_folder, description="Folder of the private MongoDB, logs, line history and saved files.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is logged.")
+
+    @field_validator("resources", "limits", "bounds")
+    @classmethod
+    def _positive(cls, value: Resources | Limits | Bounds) -> Resources | Limits | Bounds:
+        for field in fields(value):
+            if getattr(value, field.name) <= 0:
+                raise ValueError(f"{field.name} must be greater than 0")
+        return value
 
     @property
     def has_model(self) -> bool:

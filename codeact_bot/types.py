@@ -359,13 +359,19 @@ class Bounds:
     value: int = 64 * 1024
     """Bytes of the value's text."""
     files: int = 20
+    """Files that come back with one step."""
     file_bytes: int = 16 * 1024 * 1024
     """Size of one file, in or out."""
     images: int = 10
+    """Figures of one step."""
     image_bytes: int = 8 * 1024 * 1024
+    """Size of one figure."""
     tables: int = 10
+    """Tables of one step."""
     table_rows: int = 200
+    """First rows of a table."""
     table_columns: int = 50
+    """First columns of a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,6 +381,7 @@ class Resources:
     memory: int = 1024 * 1024 * 1024
     """Bytes, swap included."""
     cpus: float = 1.0
+    """Processors' worth of time."""
     processes: int = 128
     """Processes and threads."""
     open_files: int = 1024

@@ -1,0 +1,191 @@
+"""The terminal chat: one person, one conversation at a time, one line after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import termios
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from adapters.console import blocks, images
+from adapters.console.commands import Commands, Desk
+from adapters.console.keyboard import Keyboard, Line
+from adapters.console.reply import ConsoleReply
+from adapters.render import size_text
+from codeact_bot.ports import Inbox
+from codeact_bot.types import Author, Incoming, ThreadId, Turn
+
+RECAP_TURNS = 3
+PRESSES_TO_LEAVE = 3
+"""Ctrl-C so often in one run leaves the program, in case stopping itself hangs."""
+
+
+class ConsoleAdapter:
+    """Reads lines from a keyboard, or from any iterator such as a tour, and shows turns; implements ChatAdapter."""
+
+    def __init__(
+        self,
+        *,
+        thread: ThreadId,
+        author: Author,
+        desk: Desk,
+        about: blocks.About,
+        saved: Path,
+        console: Console | None = None,
+        lines: AsyncIterator[Line] | None = None,
+        history: Path | None = None,
+    ) -> None:
+        """`lines` are shown as if typed; without them the keyboard is read, with its history in the file `history`."""
+        self._author = author
+        self._desk = desk
+        self._about = about
+        self._console = console or Console(highlight=False)
+        self._scripted = lines
+        self._history = history or saved / "history"
+        self._commands = Commands(desk=desk, console=self._console, thread=thread, saved=saved)
+        self._reply: ConsoleReply | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._working: asyncio.Task[bool] | None = None
+        self._presses = 0
+
+    @property
+    def thread(self) -> ThreadId:
+        """The conversation that is open now."""
+        return self._commands.thread
+
+    @property
+    def prefixes(self) -> Sequence[str]:
+        """This terminal's own conversation alone, so that two terminals on one database do not answer for each other."""
+        return (self.thread,)
+
+    async def listen(self, inbox: Inbox) -> None:
+        """Greet, then hand in line after line, each once the one before is answered; returns when the person leaves."""
+        with self._interruptible(inbox):
+            try:
+                await self._greet()
+                async for line in self._lines():
+                    await self._take(inbox, line)
+                    if self._commands.leaving:
+                        break
+            finally:
+                if self._reply is not None:
+                    self._reply.close()
+
+    async def reply(self, turn: Turn) -> ConsoleReply:
+        """Begin to show a turn, or go on with one that a crash interrupted."""
+        self._idle.clear()
+        reply = ConsoleReply(
+            turn,
+            console=self._console,
+            folder=self._commands.folder,
+            load=self._desk.load,
+            free=self._about.demo,
+            pictures=images.detect(os.environ) if self._console.is_terminal else None,
+            ended=self._idle.set,
+        )
+        self._reply = reply
+        reply.begin()
+        return reply
+
+    def _lines(self) -> AsyncIterator[Line]:
+        if self._scripted is not None:
+            return self._scripted
+        return Keyboard(self._history, [(command.name, command.meaning) for command in self._commands.all])
+
+    async def _greet(self) -> None:
+        past = await self._desk.history(self.thread)
+        self._console.print(blocks.intro(self._about, self.thread, resumed=bool(past)))
+        if len(past) > RECAP_TURNS:
+            self._console.print(blocks.note(f"… {len(past) - RECAP_TURNS:,} earlier; /history shows them", "dim"))
+        for turn in past[-RECAP_TURNS:]:
+            self._console.print(blocks.recap(turn))
+        self._console.print()
+        await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Wait for messages that an earlier run left unanswered."""
+        self._idle.clear()
+        while await self._desk.waiting(self.thread) and not self._commands.leaving:
+            self._console.print(blocks.note("A message from before is answered first.", "yellow"))
+            await self._answered()
+            self._idle.clear()
+        self._idle.set()
+
+    async def _take(self, inbox: Inbox, line: Line) -> None:
+        if self._scripted is not None:
+            self._console.print(blocks.question(line.text, (f"{file.name}  {size_text(file.size)}" for file in line.files)))
+        if await self._command(line.text):
+            return
+        files = (*self._commands.take_attached(), *line.files)
+        incoming = Incoming(id=f"{self.thread}:{uuid.uuid4().hex}", thread=self.thread, author=self._author, text=line.text, files=files)
+        self._idle.clear()
+        self._presses = 0
+        self._console.print()
+        if await inbox.accept(incoming):
+            await self._answered()
+        self._idle.set()
+
+    async def _command(self, text: str) -> bool:
+        self._working = asyncio.ensure_future(self._commands.handle(text))
+        try:
+            return await self._working
+        except asyncio.CancelledError:
+            if not self._working.cancelled() or (current := asyncio.current_task()) is None or current.cancelling():
+                raise
+            self._console.print(blocks.note("Stopped.", "yellow"))
+            return True
+        finally:
+            self._working = None
+
+    async def _answered(self) -> None:
+        with _silent_keys():
+            await self._idle.wait()
+
+    @contextmanager
+    def _interruptible(self, inbox: Inbox) -> Iterator[None]:
+        """Let Ctrl-C stop the run or the command that goes on, instead of the program."""
+        loop = asyncio.get_running_loop()
+        stops: set[asyncio.Task[None]] = set()
+
+        def pressed() -> None:
+            if self._working is not None:
+                self._working.cancel()
+            elif not self._idle.is_set():
+                self._presses += 1
+                self._commands.leaving = self._presses >= PRESSES_TO_LEAVE or self._scripted is not None
+                if self._presses >= PRESSES_TO_LEAVE:
+                    self._idle.set()
+                task = loop.create_task(inbox.stop(self.thread))
+                stops.add(task)
+                task.add_done_callback(stops.discard)
+
+        loop.add_signal_handler(signal.SIGINT, pressed)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+
+@contextmanager
+def _silent_keys() -> Iterator[None]:
+    """Keep keys typed during a run from garbling the screen; they are there when the prompt comes back."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    silent = termios.tcgetattr(sys.stdin)
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -1,0 +1,249 @@
+"""The slash commands of the terminal chat."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from adapters.console import blocks
+from adapters.console.saving import Folder, link
+from adapters.render import one_line, size_text, turn_summary
+from codeact_bot.errors import CodeactError, FileRefused
+from codeact_bot.types import Bounds, File, ThreadId, Turn
+
+FORMATS = ("md", "json", "ipynb", "jsonl")
+TURNS_SHOWN = 20
+FILES_SHOWN = 100
+
+
+class Desk(Protocol):
+    """What the commands need from the core."""
+
+    async def files(self, thread: ThreadId) -> Sequence[tuple[str, int]]:
+        """List the working folder: names and sizes. Raises CodeactError."""
+
+    async def fetch(self, thread: ThreadId, name: str) -> File:
+        """Read a file of the working folder, with its bytes. Raises FileRefused, SandboxLost."""
+
+    async def load(self, file: File) -> bytes:
+        """Read the bytes of a file that the store keeps. Raises FileRefused."""
+
+    async def history(self, thread: ThreadId) -> Sequence[Turn]:
+        """The conversation's ended turns, oldest first."""
+
+    async def undo(self, thread: ThreadId) -> Turn | None:
+        """Take the last turn out of the history."""
+
+    async def export(self, thread: ThreadId, kind: str) -> File:
+        """Write the conversation as `md`, `json`, `ipynb` or `jsonl`. Raises CodeactError."""
+
+    async def waiting(self, thread: ThreadId) -> int:
+        """How many messages of the thread are not answered yet."""
+
+    def new_thread(self) -> ThreadId:
+        """Name a fresh conversation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One slash command."""
+
+    name: str
+    arguments: str
+    meaning: str
+    run: Callable[[str], Awaitable[None]]
+    """Is given what stands after the name."""
+
+
+class Commands:
+    """Runs slash commands of one terminal; holds its conversation and the files that go with the next message."""
+
+    def __init__(self, *, desk: Desk, console: Console, thread: ThreadId, saved: Path) -> None:
+        self.thread = thread
+        self.leaving = False
+        self._desk = desk
+        self._console = console
+        self._saved = saved
+        self._attached: tuple[File, ...] = ()
+        self.all = (
+            Command(name="/files", arguments="[NAME]", meaning="list the working folder, or save a file of it", run=self._files),
+            Command(name="/attach", arguments="PATH", meaning="send a file along with the next message", run=self._attach),
+            Command(name="/history", arguments="", meaning="show this conversation's questions and answers", run=self._history),
+            Command(name="/undo", arguments="", meaning="take back the last question; variables stay", run=self._undo),
+            Command(name="/export", arguments="[FORMAT] [PATH]", meaning=f"save the conversation: {', '.join(FORMATS)}", run=self._export),
+            Command(name="/new", arguments="", meaning="begin another conversation", run=self._new),
+            Command(name="/help", arguments="", meaning="show this", run=self._help),
+            Command(name="/quit", arguments="", meaning="leave; the conversation is kept", run=self._quit),
+        )
+
+    @property
+    def folder(self) -> Folder:
+        """Where the conversation's files are saved."""
+        return Folder(self._saved, self.thread)
+
+    def take_attached(self) -> tuple[File, ...]:
+        """Hand over the attached files; the next message carries them."""
+        files, self._attached = self._attached, ()
+        return files
+
+    async def handle(self, text: str) -> bool:
+        """Run the command that a line is, or attach the file that it names; False where the line is a message."""
+        dropped = await asyncio.to_thread(_dropped, text)
+        if dropped is not None:
+            await self._guarded(self._attach, str(dropped))
+            return True
+        if not text.startswith("/") or "\n" in text:
+            return False
+        name, _, rest = text.partition(" ")
+        command = next((command for command in self.all if command.name == name.lower()), None)
+        if command is None:
+            self._say(_unknown(name, [command.name for command in self.all]), "yellow")
+        else:
+            await self._guarded(command.run, rest.strip())
+        return True
+
+    async def _guarded(self, run: Callable[[str], Awaitable[None]], rest: str) -> None:
+        try:
+            await run(rest)
+        except (CodeactError, OSError) as problem:
+            self._say(str(problem), "red")
+
+    def _say(self, text: str, style: str = "none") -> None:
+        self._console.print(blocks.note(text, style))
+
+    async def _files(self, name: str) -> None:
+        if name:
+            file = await self._desk.fetch(self.thread, name)
+            await self._keep(file)
+            return
+        files = await self._desk.files(self.thread)
+        if not files:
+            self._say("The working folder is empty.", "dim")
+            return
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(overflow="fold")
+        grid.add_column(justify="right", style="dim", no_wrap=True)
+        for path, size in files[:FILES_SHOWN]:
+            grid.add_row(Text(one_line(path, 200)), size_text(size))
+        self._console.print(grid)
+        if len(files) > FILES_SHOWN:
+            self._say(f"… {len(files) - FILES_SHOWN:,} more", "dim")
+        self._say("/files NAME saves one of them.", "dim")
+
+    async def _keep(self, file: File) -> None:
+        data = file.data if file.data is not None else await self._desk.load(file)
+        path = await asyncio.to_thread(self.folder.keep, file.name, data)
+        self._console.print(Text.assemble(("saved  ", "dim"), link(path, len(data))))
+
+    async def _attach(self, path: str) -> None:
+        if not path:
+            raise FileRefused("Say which file: /attach PATH")
+        file = await asyncio.to_thread(_read, path)
+        self._attached = (*(other for other in self._attached if other.name != file.name), file)
+        names = ", ".join(f"{one_line(file.name)} ({size_text(file.size)})" for file in self._attached)
+        self._console.print(Text.assemble(("+ ", "cyan"), names, ("  goes with your next message", "dim")))
+
+    async def _history(self, _: str) -> None:
+        turns = await self._desk.history(self.thread)
+        if not turns:
+            self._say("Nothing has been asked in this conversation yet.", "dim")
+        elif len(turns) > TURNS_SHOWN:
+            self._say(f"… {len(turns) - TURNS_SHOWN:,} earlier", "dim")
+        for turn in turns[-TURNS_SHOWN:]:
+            self._console.print(blocks.recap(turn))
+            self._console.print(Text(f"  {turn.started:%Y-%m-%d %H:%M} UTC · {turn_summary(turn)}", style="bright_black"))
+
+    async def _undo(self, _: str) -> None:
+        turn = await self._desk.undo(self.thread)
+        if turn is None:
+            self._say("There is nothing to take back.", "dim")
+        else:
+            asked = one_line(turn.incoming.text, 60)
+            self._say(f"Taken back: “{asked}”. The model no longer knows of it; variables and files stay as they are.")
+
+    async def _export(self, rest: str) -> None:
+        words = shlex.split(rest) if rest else []
+        kind = words.pop(0).lower() if words and words[0].lower() in FORMATS else "md"
+        if len(words) > 1 or (words and "." not in words[0] and "/" not in words[0]):
+            raise FileRefused(f"Write /export [FORMAT] [PATH], where FORMAT is one of {', '.join(FORMATS)}.")
+        file = await self._desk.export(self.thread, kind)
+        data = file.data if file.data is not None else await self._desk.load(file)
+        if words:
+            path = await asyncio.to_thread(_write, words[0], file.name, data)
+        else:
+            path = await asyncio.to_thread(self.folder.keep, file.name, data)
+        self._console.print(Text.assemble(("saved  ", "dim"), link(path, file.size)))
+
+    async def _new(self, _: str) -> None:
+        self.thread = self._desk.new_thread()
+        self._attached = ()
+        self._say(f"A new conversation, {self.thread}, with a sandbox of its own. The old one is kept.", "dim")
+
+    async def _help(self, _: str) -> None:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(style="cyan", no_wrap=True)
+        grid.add_column()
+        for command in self.all:
+            grid.add_row(f"{command.name} {command.arguments}".strip(), Text(command.meaning))
+        grid.add_row("Ctrl-C", "stop the run; at the prompt, clear the line")
+        grid.add_row("Alt-Enter", "begin a new line in a message")
+        grid.add_row("Ctrl-R  ↑", "search and walk through what you typed before")
+        self._console.print(grid)
+
+    async def _quit(self, _: str) -> None:
+        self.leaving = True
+
+
+def _unknown(name: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    advice = f"Did you mean {close[0]}?" if close else "/help lists the commands."
+    return f"There is no command {one_line(name, 30)}. {advice}"
+
+
+def _dropped(text: str) -> Path | None:
+    """Return the file that a terminal typed when it was dropped on the window: one absolute path, quoted or escaped."""
+    if not text.startswith(("/", "~", "'", '"')) or "\n" in text:
+        return None
+    try:
+        words = shlex.split(text)
+        path = Path(words[0]).expanduser() if len(words) == 1 else None
+        return path if path is not None and path.is_absolute() and path.is_file() else None
+    except (ValueError, OSError, RuntimeError):
+        return None
+
+
+def _read(text: str) -> File:
+    path = next((path for path in (_path(text), Path(text).expanduser()) if path.is_file()), None)
+    if path is None:
+        raise FileRefused(f"There is no file {text}.")
+    most = Bounds().file_bytes
+    if path.stat().st_size > most:
+        raise FileRefused(f"{path.name} has {size_text(path.stat().st_size)}; at most {size_text(most)} can be sent.")
+    return File.of(path.name, path.read_bytes())
+
+
+def _path(text: str) -> Path:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = []
+    return Path(words[0] if len(words) == 1 else text).expanduser()
+
+
+def _write(text: str, name: str, data: bytes) -> Path:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        path /= name
+    if path.exists():
+        raise FileRefused(f"{path} exists already; give another name.")
+    path.write_bytes(data)
+    return path

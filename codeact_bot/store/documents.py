@@ -1,0 +1,128 @@
+"""Types to MongoDB documents and back; whatever a sandbox printed can be written, and no document grows too large."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+import bson
+
+from codeact_bot.types import Answer, File, Malformed, RunCode
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+LARGEST = 12 * 1024 * 1024
+"""Bytes of one document; MongoDB takes 16 MiB, the command around it included."""
+KINDS: Mapping[str, type] = {"run_code": RunCode, "answer": Answer, "malformed": Malformed}
+"""How a document tells the actions apart."""
+INT64 = 2**63 - 1
+"""Largest integer of BSON; larger ones become this one."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def encode(value: Any) -> Any:
+    """Turn a value of our types into one for BSON: lone surrogates become U+FFFD, files lose their bytes."""
+    if is_dataclass(value):
+        return _encode_fields(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(-INT64 - 1, min(INT64, value))
+    if isinstance(value, tuple | list):
+        return [encode(each) for each in value]
+    return value
+
+
+def _encode_fields(value: Any) -> Document:
+    kind = {"kind": name for name, cls in KINDS.items() if type(value) is cls}
+    skipped = {"data"} if isinstance(value, File) else set()
+    return kind | {each.name: encode(getattr(value, each.name)) for each in fields(value) if each.name not in skipped}
+
+
+def decode(cls: type[T], document: Mapping[str, Any]) -> T:
+    """Make a dataclass from its document; fields that it lacks take their defaults, unknown ones are ignored."""
+    hints = _hints(cls)
+    return cls(**{name: _decode(hints[name], document[name]) for name in hints if name in document})
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+def _decode(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if get_origin(hint) is UnionType:
+        return _decode_union(get_args(hint), value)
+    if get_origin(hint) is tuple:
+        return tuple(_decode(get_args(hint)[0], each) for each in value)
+    if is_dataclass(hint):
+        return decode(cast("type[Any]", hint), value)
+    if isinstance(value, datetime) or hint is bytes:
+        return value
+    return hint(value)
+
+
+def _decode_union(choices: Sequence[Any], value: Any) -> Any:
+    if isinstance(value, dict) and "kind" in value:
+        return decode(KINDS[value["kind"]], value)
+    return _decode(next(each for each in choices if each is not NoneType), value)
+
+
+def size(document: Document) -> int:
+    """Return the bytes that a document takes."""
+    return len(bson.encode(document))
+
+
+def fit(document: Document) -> Document:
+    """Return the document, its tables, longest texts and lists cut until it has at most `LARGEST` bytes, and saying so."""
+    whole = size(document)
+    if whole <= LARGEST:
+        return document
+    run = document.get("execution") or {}
+    dropped, small = len(run.get("tables", ())), document
+    if dropped:
+        small = document | {"execution": run | {"tables": []}}
+    for limit in (1024 * 1024, 64 * 1024, 4 * 1024):
+        if size(small) <= LARGEST:
+            break
+        small = _shortened(small, limit)
+    return _noted(small, whole - size(small), dropped)
+
+
+def _noted(document: Document, lost: int, tables: int) -> Document:
+    run = document.get("execution")
+    if run is None:
+        return document
+    what = f"{lost:,} bytes" + (f", {tables} tables among them," if tables else "")
+    return document | {"execution": run | {"notes": [*run["notes"], f"{what} were left out of the record of this step: it was too large."]}}
+
+
+def _shortened(value: Any, limit: int) -> Any:
+    if isinstance(value, str):
+        return shorten(value, limit)
+    if isinstance(value, list):
+        return [_shortened(each, limit) for each in value[: limit // 64]]
+    if isinstance(value, dict):
+        return {name: _shortened(each, limit) for name, each in value.items()}
+    return value
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return a text of about `limit` bytes: its head and its tail, and between them how much was cut."""
+    data = text.encode()
+    if len(data) <= limit:
+        return text
+    head, tail = data[: limit // 2].decode(errors="ignore"), data[-(limit // 2) :].decode(errors="ignore")
+    return f"{head}\n… {len(data) - limit:,} bytes left out of the record …\n{tail}"

@@ -1,0 +1,318 @@
+"""The store on MongoDB: one document per thread is queue, lock and memory of what was seen. All of motor is here."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorGridFSBucket
+from pymongo import IndexModel, ReturnDocument
+from pymongo.errors import ConfigurationError, DocumentTooLarge, DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from codeact_bot.errors import FileRefused, LeaseLost, StoreUnavailable, ThreadNotFound
+from codeact_bot.store import documents, queries, records
+from codeact_bot.store.blobs import Blobs
+from codeact_bot.store.documents import Document
+from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SELECTION_SECONDS = 5
+"""How long an operation looks for a server before it gives up."""
+OPERATION_SECONDS = 30
+"""How long one operation or transaction may take, its retries included."""
+TOO_LARGE = {10334, 17280, 17419}
+"""Codes with which a server refuses a document beyond 16 MiB."""
+
+
+def _reaching(
+    method: Callable[Concatenate[MongoStore, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[MongoStore, P], Coroutine[Any, Any, T]]:
+    """Turn the driver's errors into StoreUnavailable."""
+
+    @wraps(method)
+    async def reach(store: MongoStore, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(store, *args, **kwargs)
+        except (PyMongoError, TimeoutError) as error:
+            raise StoreUnavailable(_phrase(error, store.where)) from error
+
+    return reach
+
+
+class MongoStore:
+    """A Store on a MongoDB replica set; open it with `MongoStore.open`."""
+
+    def __init__(self, client: Any, database: str, where: str) -> None:
+        """Take a connected client; `where` is the address that errors may show."""
+        self.where = where
+        self._client = client
+        self._database = client.get_database(
+            database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority")
+        )
+        self._threads, self._turns, self._steps = (self._database[name] for name in ("threads", "turns", "steps"))
+        self._files = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "files"), "files")
+        self._snapshots = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "snapshots"), "snapshots")
+        self._running: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    async def open(cls, url: str, database: str = "codeact") -> MongoStore:
+        """Connect and build the indexes. Raises StoreUnavailable, also for a server that is no replica set."""
+        where = address(url)
+        try:
+            client = AsyncIOMotorClient(
+                url, serverSelectionTimeoutMS=SELECTION_SECONDS * 1000, timeoutMS=OPERATION_SECONDS * 1000, tz_aware=True, tzinfo=UTC
+            )
+        except (InvalidURI, ConfigurationError, ValueError) as error:
+            raise StoreUnavailable(f"{where} is no valid MongoDB address: {error}. Write mongodb://HOST:27017/?replicaSet=NAME.") from error
+        store = cls(client, database, where)
+        try:
+            await store._prepare()
+        except BaseException:
+            client.close()
+            raise
+        return store
+
+    @_reaching
+    async def _prepare(self) -> None:
+        hello = await self._client.admin.command("hello")
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise StoreUnavailable(
+                f"MongoDB at {self.where} is a standalone server, which has no transactions. Start it with `--replSet codeact` and run "
+                "`rs.initiate()` once in mongosh; a replica set of one server is enough."
+            )
+        for name, indexes in queries.INDEXES.items():
+            await self._database[name].create_indexes([IndexModel(list(keys), unique=unique) for keys, unique in indexes])
+
+    async def _transact(self, body: Callable[[Any], Awaitable[T]]) -> T:
+        """Run `body` in a transaction, again where it met another one; being cancelled does not cut it in half."""
+        task = asyncio.ensure_future(self._transaction(body))
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _transaction(self, body: Callable[[Any], Awaitable[T]]) -> T:
+        async with asyncio.timeout(OPERATION_SECONDS), await self._client.start_session() as session:
+            result: T = await session.with_transaction(body)
+            return result
+
+    async def _fence(self, lease: Lease, turn_id: str, update: Any, session: Any) -> None:
+        held = queries.held(lease) | {"open": turn_id}
+        result = await self._threads.update_one(held, update, session=session)
+        if not result.matched_count:
+            raise LeaseLost(records.lease_lost(lease))
+
+    @_reaching
+    async def push(self, incoming: Incoming) -> bool:
+        """Keep a message and queue it; False when it is a redelivery. Raises FileRefused for a text beyond 1 MiB."""
+        records.check_message(incoming)
+        if await self._turns.find_one({"_id": records.turn_id(incoming)}, {"_id": 1}):
+            return False
+        await self._keep(incoming.files)
+        name = documents.encode(incoming.id)
+        try:
+            before = await self._threads.find_one_and_update(
+                {"_id": incoming.thread}, queries.push(incoming), upsert=True, projection={"seen": 1, "pending.id": 1}
+            )
+        except (OperationFailure, DocumentTooLarge) as error:
+            if isinstance(error, OperationFailure) and error.code not in TOO_LARGE:
+                raise
+            message = f"Too many long messages wait in the conversation {incoming.thread}. Wait for an answer, or stop the run, then send it again."
+            raise FileRefused(message) from error
+        return before is None or not (name in before.get("seen", ()) or any(each["id"] == name for each in before.get("pending", ())))
+
+    @_reaching
+    async def claim(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Lease | None:
+        """Take the thread that has waited longest, of those that begin with a prefix and that no live lease holds."""
+        if not prefixes:
+            return None
+        found = await self._threads.find_one_and_update(
+            queries.waiting(prefixes),
+            queries.lend(owner, seconds),
+            sort=[("waiting", 1), ("_id", 1)],
+            projection={"lease": 1, "pending": {"$slice": 1}},
+            return_document=ReturnDocument.AFTER,
+        )
+        if found is None:
+            return None
+        lease, incoming = found["lease"], documents.decode(Incoming, found["pending"][0])
+        return Lease(thread=ThreadId(found["_id"]), owner=owner, token=int(lease["token"]), incoming=incoming, until=lease["until"])
+
+    @_reaching
+    async def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Extend a lease. Raises LeaseLost."""
+        found = await self._update_held(lease, queries.extend(seconds), {"lease.until": 1})
+        return Lease(thread=lease.thread, owner=lease.owner, token=lease.token, incoming=lease.incoming, until=found["lease"]["until"])
+
+    @_reaching
+    async def release(self, lease: Lease) -> None:
+        """Give the thread back. Raises LeaseLost."""
+        await self._update_held(lease, {"$unset": {"lease.until": ""}}, {"_id": 1})
+
+    async def _update_held(self, lease: Lease, update: Any, projection: Document, session: Any = None) -> Document:
+        found: Document | None = await self._threads.find_one_and_update(
+            queries.held(lease), update, projection=projection, return_document=ReturnDocument.AFTER, session=session
+        )
+        if found is None:
+            raise LeaseLost(records.lease_lost(lease))
+        return found
+
+    @_reaching
+    async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
+        """Messages that wait in the thread, oldest first, the one being answered included."""
+        found = await self._threads.find_one({"_id": thread}, {"pending": 1})
+        return [documents.decode(Incoming, each) for each in found.get("pending", ())] if found else []
+
+    @_reaching
+    async def ask_stop(self, thread: ThreadId) -> None:
+        """Ask for the message at the head of the queue to be given up; without one, nothing happens."""
+        await self._threads.update_one({"_id": thread}, queries.stop())
+
+    @_reaching
+    async def stop_asked(self, lease: Lease) -> bool:
+        """Whether the lease's message is to be given up. Raises LeaseLost."""
+        found = await self._threads.find_one(queries.held(lease), {"stop": 1})
+        if found is None:
+            raise LeaseLost(records.lease_lost(lease))
+        return bool(found.get("stop") == documents.encode(lease.incoming.id))
+
+    @_reaching
+    async def open_turn(self, lease: Lease) -> Turn:
+        """Begin the turn of the lease's message, or return the one that a dead worker left open. Raises LeaseLost."""
+        name = records.turn_id(lease.incoming)
+
+        async def begin(session: Any) -> Turn:
+            thread = await self._update_held(lease, {"$inc": {"opened": 1}, "$set": {"open": name}}, {"opened": 1}, session)
+            found = await self._turns.find_one_and_update(
+                {"_id": name}, {"$set": {"token": lease.token}}, return_document=ReturnDocument.AFTER, session=session
+            )
+            if found is not None:
+                return (await self._with_steps([found], session))[0]
+            turn = Turn(id=name, incoming=lease.incoming)
+            await self._turns.insert_one(_opened(turn, thread["opened"], lease.token), session=session)
+            return turn
+
+        return await self._transact(begin)
+
+    @_reaching
+    async def save_reply(self, lease: Lease, turn_id: str, reply: str) -> None:
+        """Remember which post shows the turn. Raises LeaseLost."""
+
+        async def save(session: Any) -> None:
+            await self._fence(lease, turn_id, queries.touch(), session)
+            await self._turns.update_one({"_id": turn_id}, {"$set": {"reply": documents.encode(reply)}}, session=session)
+
+        await self._transact(save)
+
+    @_reaching
+    async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
+        """Write a step with the bytes of its files; an open one never replaces a closed one. Raises LeaseLost, FileRefused."""
+        await self._keep(records.step_files(step))
+        update = queries.step(turn_id, lease.token, step)
+
+        async def save(session: Any) -> None:
+            await self._fence(lease, turn_id, queries.touch(), session)
+            await self._steps.update_one({"_id": queries.step_key(turn_id, step)}, update, upsert=True, session=session)
+
+        await self._transact(save)
+
+    @_reaching
+    async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
+        """Write the outcome and take the message off the queue. Raises LeaseLost."""
+
+        async def end(session: Any) -> Turn:
+            await self._fence(lease, turn_id, queries.pop(lease.incoming), session)
+            steps = await self._steps_of([turn_id], session)
+            found = await self._turns.find_one_and_update(
+                {"_id": turn_id},
+                {"$set": _ended(lease.incoming, steps.get(turn_id, ()), outcome)},
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            return _turn(found, steps)
+
+        return await self._transact(end)
+
+    @_reaching
+    async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
+        """The thread's ended turns, oldest first, without those undone; only the last ones where `last` is given."""
+        if last is not None and last <= 0:
+            return []
+        cursor = self._turns.find({"thread": thread, "state": "ended"}).sort("number", -1).limit(last or 0)
+        return await self._with_steps([each async for each in cursor][::-1])
+
+    @_reaching
+    async def undo(self, thread: ThreadId) -> Turn | None:
+        """Mark the last ended turn as undone and return it; None where there is none."""
+
+        async def mark(session: Any) -> Turn | None:
+            found = await self._turns.find_one_and_update(
+                {"thread": thread, "state": "ended"}, {"$set": {"state": "undone"}}, sort=[("number", -1)], session=session
+            )
+            if found is None:
+                return None
+            await self._threads.update_one({"_id": thread}, {"$inc": {"turns": -1}}, session=session)
+            return (await self._with_steps([found], session))[0]
+
+        return await self._transact(mark)
+
+    @_reaching
+    async def thread(self, thread: ThreadId) -> Thread:
+        """Describe a conversation. Raises ThreadNotFound."""
+        found = await self._threads.find_one({"_id": thread}, _VIEW)
+        if found is None:
+            raise ThreadNotFound(records.no_thread(thread))
+        return _view(found)
+
+    @_reaching
+    async def threads(self, *, limit: int) -> Sequence[Thread]:
+        """The conversations, the last active first, at most 1,000."""
+        cursor = self._threads.find({}, _VIEW).sort("updated", -1).limit(records.bounded(limit))
+        return [_view(each) async for each in cursor]
+
+    @_reaching
+    async def find(self, query: Query) -> Sequence[Turn]:
+        """Turns that match, newest first, at most 1,000."""
+        cursor = self._turns.find(queries.found(query)).sort(list(queries.NEWEST)).limit(records.bounded(query.limit))
+        return await self._with_steps([each async for each in cursor])
+
+    async def _with_steps(self, found: Sequence[Document], session: Any = None) -> list[Turn]:
+        steps = await self._steps_of([each["_id"] for each in found], session)
+        return [_turn(each, steps) for each in found]
+
+    async def _steps_of(self, turn_ids: Sequence[str], session: Any = None) -> dict[str, tuple[Step, ...]]:
+        steps: dict[str, tuple[Step, ...]] = {}
+        cursor = self._steps.find({"turn": {"$in": list(turn_ids)}}, session=session).sort([("turn", 1), ("index", 1)])
+        async for each in cursor:
+            steps[each["turn"]] = (*steps.get(each["turn"], ()), documents.decode(Step, each))
+        return steps
+
+    @_reaching
+    async def save_file(self, file: File) -> None:
+        """Keep a file's bytes under their digest, once. Raises FileRefused where they do not belong to it."""
+        await self._files.save(file.digest, records.content(file))
+
+    async def _keep(self, files: Sequence[File]) -> None:
+        for file in records.carried(files):
+            await self._files.save(file.digest, records.content(file))
+
+    @_reaching
+    async def load_file(self, digest: str) -> bytes:
+        """Return the bytes of that digest. Raises FileRefused when there are none."""
+        data = await self._files.load(digest)
+        if data is None:
+            raise FileRefused(records.no_file(digest))
+        return data

@@ -1,0 +1,134 @@
+"""The indexes, filters and update pipelines of MongoStore: plain documents, no driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from codeact_bot.store import documents, records
+from codeact_bot.store.documents import Document
+from codeact_bot.types import Incoming, Lease, Query, Step
+
+Keys = Sequence[tuple[str, int]]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NEWEST: Keys = (("started", -1), ("number", -1))
+
+INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
+    "threads": (((("waiting", 1), ("_id", 1)), False), ((("updated", -1),), False)),
+    "turns": (
+        ((("thread", 1), ("state", 1), ("number", -1)), False),
+        *((((field, 1), *NEWEST), False) for field in ("thread", "people", "errors", "words", "outcome.ending")),
+        (NEWEST, False),
+    ),
+    "steps": (((("turn", 1), ("index", 1)), True),),
+    "files.files": (((("filename", 1),), True),),
+    "snapshots.files": (((("filename", 1),), True),),
+}
+"""Per collection: the keys of each index, and whether it is unique."""
+
+
+def literal(value: Any) -> Document:
+    """Protect a value inside a pipeline: a text that begins with a dollar sign is no field's path."""
+    return {"$literal": value}
+
+
+def held(lease: Lease) -> Document:
+    """Match the lease's thread as long as the lease is valid by the server's clock."""
+    alive = {"$gt": ["$lease.until", "$$NOW"]}
+    return {"_id": lease.thread, "lease.token": lease.token, "lease.owner": lease.owner, "$expr": alive}
+
+
+def touch() -> Document:
+    """Change the thread, so that a claim made at the same moment and this transaction exclude each other."""
+    return {"$inc": {"lease.writes": 1}}
+
+
+def push(incoming: Incoming) -> list[Document]:
+    """Queue a message in its thread, new or not, unless it was seen before."""
+    name, author = literal(documents.encode(incoming.id)), literal(documents.encode(incoming.author.name))
+    entry = {"$mergeObjects": [literal(documents.encode(records.bare_incoming(incoming))), {"queued": "$$NOW"}]}
+    pending, seen, people = ({"$ifNull": [f"${field}", []]} for field in ("pending", "seen", "participants"))
+    known = {"$or": [{"$in": [name, seen]}, {"$in": [name, {"$ifNull": ["$pending.id", []]}]}]}
+    changed = {
+        "pending": {"$concatArrays": [pending, [entry]]},
+        "seen": {"$slice": [{"$concatArrays": [seen, [name]]}, -records.SEEN]},
+        "waiting": {"$ifNull": ["$waiting", "$$NOW"]},
+        "title": {"$ifNull": ["$title", literal(documents.encode(records.title(incoming)))]},
+        "participants": {"$cond": [{"$in": [author, people]}, people, {"$concatArrays": [people, [author]]}]},
+        "turns": {"$ifNull": ["$turns", 0]},
+        "created": {"$ifNull": ["$created", "$$NOW"]},
+        "updated": "$$NOW",
+    }
+    return [{"$replaceWith": {"$cond": [known, "$$ROOT", {"$mergeObjects": ["$$ROOT", changed]}]}}]
+
+
+def waiting(prefixes: Sequence[str]) -> Document:
+    """Match the threads that have a message to answer and that no live lease holds."""
+    begins = "^(?:" + "|".join(map(re.escape, prefixes)) + ")"
+    free = {"$not": [{"$gt": ["$lease.until", "$$NOW"]}]}
+    return {"waiting": {"$gt": EPOCH}, "_id": {"$regex": begins}, "$expr": free}
+
+
+def lend(owner: str, seconds: float) -> list[Document]:
+    """Give the thread to a new owner under the next token."""
+    token = {"$add": [{"$ifNull": ["$lease.token", 0]}, 1]}
+    return [{"$set": {"lease.owner": literal(owner), "lease.token": token, "lease.until": _after(seconds)}}]
+
+
+def extend(seconds: float) -> list[Document]:
+    """Move the lease's end."""
+    return [{"$set": {"lease.until": _after(seconds)}}]
+
+
+def _after(seconds: float) -> Document:
+    return {"$add": ["$$NOW", round(seconds * 1000)]}
+
+
+def stop() -> list[Document]:
+    """Name the message at the head of the queue as the one to give up."""
+    return [{"$set": {"stop": {"$ifNull": [{"$first": "$pending.id"}, "$$REMOVE"]}}}]
+
+
+def pop(incoming: Incoming) -> list[Document]:
+    """Take the answered message off the queue, close the thread's turn and count it."""
+    others = {"$filter": {"input": "$pending", "cond": {"$ne": ["$$this.id", literal(documents.encode(incoming.id))]}}}
+    first = {"$set": {"pending": others, "turns": {"$add": ["$turns", 1]}, "open": "$$REMOVE", "updated": "$$NOW"}}
+    return [first, {"$set": {"waiting": {"$ifNull": [{"$first": "$pending.queued"}, "$$REMOVE"]}}}]
+
+
+def step(turn_id: str, token: int, step: Step) -> list[Document]:
+    """Write a step unless a later token wrote it, or it is closed there and open here."""
+    document = documents.fit(documents.encode(records.bare_step(step)))
+    document |= {"_id": step_key(turn_id, step), "turn": turn_id, "token": token, "open": records.is_open(step)}
+    closed = {"$and": [records.is_open(step), {"$eq": ["$open", False]}]}
+    return [{"$replaceWith": {"$cond": [{"$or": [{"$gt": ["$token", token]}, closed]}, "$$ROOT", literal(document)]}}]
+
+
+def step_key(turn_id: str, step: Step) -> str:
+    """Return the `_id` of a step."""
+    return f"{turn_id}/{step.index}"
+
+
+def found(query: Query) -> Document:
+    """Match the turns of a query."""
+    match: Document = {"state": {"$ne": "undone"}}
+    if query.thread is not None:
+        match["thread"] = query.thread
+    if query.person:
+        match["people"] = documents.encode(records.fold(query.person))
+    if query.ending is not None:
+        match["outcome.ending"] = query.ending.value
+    if query.error:
+        match["errors"] = documents.encode(records.fold(query.error))
+    if words := records.wanted_words(query):
+        match["words"] = {"$all": words}
+    return match | _between(query)
+
+
+def _between(query: Query) -> Document:
+    bounds = {"$gte": query.since, "$lt": query.until}
+    given = {name: at for name, at in bounds.items() if at is not None}
+    return {"started": given} if given else {}

@@ -1,0 +1,12 @@
+"""Messages, steps and a worker's moves for the store's tests."""
+
+from __future__ import annotations
+
+from codeact_bot.types import Action, Answer, Author, CodeError, Completion, Ending, Execution, File, Incoming, Lease, Outcome, RunCode
+from codeact_bot.types import Status, Step, Thread, ThreadId, Turn, Usage
+from codeact_bot.ports import Store
+
+ANN = Author(id="U1", name="Ann")
+BOB = Author(id="U2", name="Bob")
+ANSWERED = Outcome(ending=Ending.ANSWERED, text="The mean is 4.")
+ANY = ("",)
