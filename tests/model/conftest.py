@@ -34,7 +34,8 @@ class Exchange:
     async def reply(self, status: int, body: dict[str, Any], **headers: str) -> None:
         """Answer with JSON."""
         data = json.dumps(body).encode()
-        named = {"Content-Type": "application/json", "Content-Length": str(len(data)), **{k.replace("_", "-"): v for k, v in headers.items()}}
+        named = {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        named |= {name.replace("_", "-"): value for name, value in headers.items()}
         lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}", *(f"{name}: {value}" for name, value in named.items()), "", ""]
         self.writer.write("\r\n".join(lines).encode() + data)
         await self.writer.drain()
@@ -147,7 +148,8 @@ def aimock(tmp_path: Path) -> Iterator[Callable[..., str]]:
     def start(fixtures: list[dict[str, Any]], *options: str) -> str:
         path = tmp_path / f"fixtures{len(running)}.json"
         path.write_text(json.dumps({"fixtures": fixtures}))
-        command = [shutil.which("node") or "node", str(AIMOCK / "dist" / "cli.js"), "-p", "0", "-f", str(path), "--log-level", "info", *options]
+        program = [shutil.which("node") or "node", str(AIMOCK / "dist" / "cli.js")]
+        command = [*program, "-p", "0", "-f", str(path), "--log-level", "info", *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         running.append(process)
         assert process.stdout is not None
