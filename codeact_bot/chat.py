@@ -1,0 +1,142 @@
+"""`codeact-bot chat` and `codeact-bot demo`: the terminal chat on the configured parts."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import re
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from adapters.console import About, ConsoleAdapter, Foot, Line
+from codeact_bot import log
+from codeact_bot.api import new_thread
+from codeact_bot.app import App, open_app
+from codeact_bot.errors import ThreadNotFound
+from codeact_bot.export import export
+from codeact_bot.settings import Settings, load
+from codeact_bot.types import Author, Ending, File, ThreadId, Turn
+
+if TYPE_CHECKING:
+    from codeact_bot.model.tour import TourStop
+
+PLATFORM = "terminal"
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalDesk:
+    """What the terminal's slash commands need from the core."""
+
+    app: App
+
+    async def files(self, thread: ThreadId) -> Sequence[tuple[str, int]]:
+        """List the working folder."""
+        return await self.app.sessions.of(thread).files()
+
+    async def fetch(self, thread: ThreadId, name: str) -> File:
+        """Read a file of the working folder."""
+        return await self.app.sessions.of(thread).get(name, limit=self.app.settings.bounds.file_bytes)
+
+    async def load(self, file: File) -> bytes:
+        """Read the bytes of a file that the store keeps."""
+        return file.data if file.data is not None else await self.app.store.load_file(file.digest)
+
+    async def history(self, thread: ThreadId) -> Sequence[Turn]:
+        """The conversation's ended turns."""
+        return await self.app.store.turns(thread)
+
+    async def undo(self, thread: ThreadId) -> Turn | None:
+        """Take the last turn out of the history."""
+        return await self.app.store.undo(thread)
+
+    async def export(self, thread: ThreadId, kind: str) -> File:
+        """Write the conversation."""
+        store = self.app.store
+        data = await export(await store.thread(thread), await store.turns(thread), kind, store.load_file)
+        return File.of(f"{re.sub(r'[^A-Za-z0-9.-]', '-', thread)}.{kind}", data)
+
+    async def waiting(self, thread: ThreadId) -> int:
+        """How many messages of the thread are not answered yet."""
+        return len(await self.app.store.pending(thread))
+
+    def new_thread(self) -> ThreadId:
+        """Name a fresh conversation."""
+        return new_thread(PLATFORM)
+
+
+async def chat(thread: str | None) -> int:
+    """Open the terminal chat; without a terminal on standard input, play the tour."""
+    if not sys.stdin.isatty() and thread is None:
+        return await demo()
+    settings = load()
+    if settings.has_model or thread is not None:
+        await _converse(settings, thread, None)
+    else:
+        await _converse(settings, thread, "open")
+    return 0
+
+
+async def demo() -> int:
+    """Play the tour with the scripted model, whatever is configured; returns 1 where a stop of it was not answered."""
+    turns = await _converse(load(openai_api_key=None, openai_base_url=""), None, "close")
+    return int(not turns or any(turn.outcome is None or turn.outcome.ending is not Ending.ANSWERED for turn in turns))
+
+
+async def _converse(settings: Settings, thread: str | None, tour: str | None) -> Sequence[Turn]:
+    """Talk until the person leaves; `tour` is `open` to begin with the tour, `close` to end with it."""
+    log.configure(settings.log_level, settings.data / "codeact-bot.log")
+    console = Console(highlight=False)
+    foot = Foot(console)
+    try:
+        async with open_app(settings, foot.prepare, strangers=False) as app:
+            foot.close()
+            adapter = await _adapter(app, console, thread, tour)
+            await app.service(adapter).run()
+            return await app.store.turns(adapter.thread)
+    finally:
+        foot.close()
+
+
+async def _adapter(app: App, console: Console, thread: str | None, tour: str | None) -> ConsoleAdapter:
+    if thread is not None:
+        thread = (await app.store.thread(_full(thread))).id
+    about = About(
+        model=app.model.name,
+        sandbox=app.sandbox.name,
+        warning=getattr(app.sandbox, "warning", ""),
+        demo=not app.settings.has_model,
+    )
+    return ConsoleAdapter(
+        thread=ThreadId(thread) if thread else new_thread(PLATFORM),
+        author=Author(id=getpass.getuser(), name=getpass.getuser()),
+        desk=TerminalDesk(app),
+        about=about,
+        saved=app.settings.data / "files",
+        console=console,
+        lines=_tour() if tour == "close" else None,
+        first=_tour() if tour == "open" else None,
+        history=app.settings.data / "lines",
+    )
+
+
+def _full(thread: str) -> ThreadId:
+    """Complete an id whose platform was left out."""
+    if not thread.strip():
+        raise ThreadNotFound("Give the conversation's id after --thread; `codeact-bot history` lists them.")
+    return ThreadId(thread if ":" in thread else f"{PLATFORM}:{thread}")
+
+
+async def _tour() -> AsyncIterator[Line]:
+    from codeact_bot.model.tour import TOUR
+
+    for stop in TOUR:
+        yield _line(stop)
+        await asyncio.sleep(0)
+
+
+def _line(stop: TourStop) -> Line:
+    return Line(text=stop.question, files=stop.files)
