@@ -92,7 +92,8 @@ class Foot:
         if self._status:
             elapsed = time.monotonic() - self._since
             frame = FRAMES[int(time.monotonic() * 10) % len(FRAMES)]
-            status = Text.assemble((f"{frame} ", "cyan"), (f"{self._status} · {ran_for(elapsed)}", "dim"), no_wrap=True, overflow="ellipsis")
+            status = Text(f"{frame} ", style="cyan", no_wrap=True, overflow="ellipsis")
+            status.append(f"{self._status} · {ran_for(elapsed)}", style="dim")
             if options.max_width >= 60:
                 status.append("   Ctrl-C stops", style="bright_black")
             yield status

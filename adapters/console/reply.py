@@ -152,7 +152,7 @@ class ConsoleReply:
     def _dropped(self) -> None:
         told = self._end_prose()
         if told.strip():
-            self._console.print(blocks.note("The connection to the model broke; what it said above is void. It is asked again.", "dim italic"))
+            self._console.print(blocks.note("The connection to the model broke and what it said is void; it is asked again.", "dim italic"))
 
     def _code(self, index: int, code: str) -> None:
         self._end_prose()
