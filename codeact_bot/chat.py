@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -20,9 +18,6 @@ from codeact_bot.errors import ThreadNotFound
 from codeact_bot.export import export
 from codeact_bot.settings import Settings, load
 from codeact_bot.types import Author, Ending, File, ThreadId, Turn
-
-if TYPE_CHECKING:
-    from codeact_bot.model.tour import TourStop
 
 PLATFORM = "terminal"
 
@@ -73,35 +68,33 @@ async def chat(thread: str | None) -> int:
     if not sys.stdin.isatty() and thread is None:
         return await demo()
     settings = load()
-    if settings.has_model or thread is not None:
-        await _converse(settings, thread, None)
-    else:
-        await _converse(settings, thread, "open")
+    lines = None if settings.has_model or thread is not None else _tour()
+    await _converse(settings, thread, lines, keyboard=True)
     return 0
 
 
 async def demo() -> int:
     """Play the tour with the scripted model, whatever is configured; returns 1 where a stop of it was not answered."""
-    turns = await _converse(load(openai_api_key=None, openai_base_url=""), None, "close")
+    turns = await _converse(load(openai_api_key=None, openai_base_url=""), None, _tour(), keyboard=False)
     return int(not turns or any(turn.outcome is None or turn.outcome.ending is not Ending.ANSWERED for turn in turns))
 
 
-async def _converse(settings: Settings, thread: str | None, tour: str | None) -> Sequence[Turn]:
-    """Talk until the person leaves; `tour` is `open` to begin with the tour, `close` to end with it."""
+async def _converse(settings: Settings, thread: str | None, lines: AsyncIterator[Line] | None, *, keyboard: bool) -> Sequence[Turn]:
+    """Talk until the lines are over and the person leaves the keyboard."""
     log.configure(settings.log_level, settings.data / "codeact-bot.log")
     console = Console(highlight=False)
     foot = Foot(console)
     try:
         async with open_app(settings, foot.prepare, strangers=False) as app:
             foot.close()
-            adapter = await _adapter(app, console, thread, tour)
+            adapter = await _adapter(app, console, thread, lines, keyboard=keyboard)
             await app.service(adapter).run()
             return await app.store.turns(adapter.thread)
     finally:
         foot.close()
 
 
-async def _adapter(app: App, console: Console, thread: str | None, tour: str | None) -> ConsoleAdapter:
+async def _adapter(app: App, console: Console, thread: str | None, lines: AsyncIterator[Line] | None, *, keyboard: bool) -> ConsoleAdapter:
     if thread is not None:
         thread = (await app.store.thread(_full(thread))).id
     about = About(
@@ -117,8 +110,8 @@ async def _adapter(app: App, console: Console, thread: str | None, tour: str | N
         about=about,
         saved=app.settings.data / "files",
         console=console,
-        lines=_tour() if tour == "close" else None,
-        first=_tour() if tour == "open" else None,
+        lines=lines,
+        keyboard=keyboard,
         history=app.settings.data / "lines",
     )
 
@@ -134,9 +127,4 @@ async def _tour() -> AsyncIterator[Line]:
     from codeact_bot.model.tour import TOUR
 
     for stop in TOUR:
-        yield _line(stop)
-        await asyncio.sleep(0)
-
-
-def _line(stop: TourStop) -> Line:
-    return Line(text=stop.question, files=stop.files)
+        yield Line(text=stop.question, files=stop.files)

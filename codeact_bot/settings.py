@@ -61,15 +61,21 @@ class Settings(BaseSettings):
         False,
         description="Let the process sandbox run code of other people than the one who started the program; it isolates less than Docker.",
     )
-    image: str = Field("", description="Image of the Docker sandbox, any with Python >= 3.9; empty: the project's own, built on first use.")
-    base_image: str = Field("", description="Base image that the project's own sandbox image is built from; empty: the Dockerfile's default.")
+    image: str = Field(
+        "", description="Image of the Docker sandbox, any with Python >= 3.9; empty: the project's own, built on first use."
+    )
+    base_image: str = Field(
+        "", description="Base image that the project's own sandbox image is built from; empty: the Dockerfile's default."
+    )
     docker_runtime: str = Field("", description="Docker runtime, such as runsc for gVisor; empty: the engine's default.")
     pool: int = Field(1, ge=0, description="Unused sandboxes kept started for new conversations.")
     resources: Resources = Field(Resources(), description="What one sandbox may use.")
     limits: Limits = Field(Limits(), description="Every budget of a turn.")
     bounds: Bounds = Field(Bounds(), description="What comes back from one execution at most.")
 
-    mongo_url: SecretStr = Field(SecretStr(""), description="MongoDB; empty: a private one, started when needed and stopped with its last user.")
+    mongo_url: SecretStr = Field(
+        SecretStr(""), description="MongoDB; empty: a private one, started when needed and stopped with its last user."
+    )
     database: str = Field("codeact", description="Name of the database.")
     data: Path = Field(default_factory=data_folder, description="Folder of the private MongoDB, logs, line history and saved files.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is logged.")

@@ -40,14 +40,16 @@ class ConsoleAdapter:
         saved: Path,
         console: Console | None = None,
         lines: AsyncIterator[Line] | None = None,
+        keyboard: bool = True,
         history: Path | None = None,
     ) -> None:
-        """`lines` are shown as if typed; without them the keyboard is read, with its history in the file `history`."""
+        """`lines` are shown as if typed; then, with `keyboard`, the keyboard is read, with its history in the file `history`."""
         self._author = author
         self._desk = desk
         self._about = about
         self._console = console or Console(highlight=False)
         self._scripted = lines
+        self._keyboard = keyboard
         self._history = history or saved / "history"
         self._commands = Commands(desk=desk, console=self._console, thread=thread, saved=saved)
         self._reply: ConsoleReply | None = None
@@ -95,10 +97,16 @@ class ConsoleAdapter:
         reply.begin()
         return reply
 
-    def _lines(self) -> AsyncIterator[Line]:
+    async def _lines(self) -> AsyncIterator[Line]:
         if self._scripted is not None:
-            return self._scripted
-        return Keyboard(self._history, [(command.name, command.meaning) for command in self._commands.all])
+            async for line in self._scripted:
+                yield line
+                if self._presses:
+                    break
+            self._scripted = None
+        if self._keyboard:
+            async for line in Keyboard(self._history, [(command.name, command.meaning) for command in self._commands.all]):
+                yield line
 
     async def _greet(self) -> None:
         past = await self._desk.history(self.thread)
@@ -160,7 +168,7 @@ class ConsoleAdapter:
                 self._working.cancel()
             elif not self._idle.is_set():
                 self._presses += 1
-                self._commands.leaving = self._presses >= PRESSES_TO_LEAVE or self._scripted is not None
+                self._commands.leaving = self._presses >= PRESSES_TO_LEAVE or not self._keyboard
                 if self._presses >= PRESSES_TO_LEAVE:
                     self._idle.set()
                 task = loop.create_task(inbox.stop(self.thread))
