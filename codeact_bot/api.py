@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from codeact_bot import app
 from codeact_bot.agent.hints import HINTS, Hint
-from codeact_bot.agent.loop import Agent as Loop
+from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.window import Window
 from codeact_bot.errors import ConfigurationInvalid, RunFailed
 from codeact_bot.ports import Inbox, Model, Reply, Sandbox, Store
@@ -172,10 +172,10 @@ class Agent:
             sandbox = await self._open_sandbox(stack)
             model = await self._open_model(stack)
             sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=self._pool))
-            loop = Loop(model=model, limits=self._limits, bounds=self._bounds, hints=self._hints, window=Window(load().context_tokens))
+            loop = Loop(model=model, limits=self._limits, bounds=self._bounds, hints=self._hints, window=Window(context_tokens=load().context_tokens))
             self.store = store
             self._listener = _Listener()
-            service = Service(store=store, sessions=sessions, agent=loop, adapters=[self._listener])
+            service = Service(store=store, sessions=sessions, loop=loop, adapters=[self._listener])
             serving = asyncio.create_task(service.run(), name="codeact-bot")
             stack.push_async_callback(_cancelled, serving)
             await self._listener.inbox()

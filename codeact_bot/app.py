@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from codeact_bot.agent.loop import Agent
+from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.window import Window
 from codeact_bot.errors import SandboxUnavailable
 from codeact_bot.ports import ChatAdapter, Model, Progress, Sandbox, Store
@@ -39,11 +39,11 @@ class App:
     sandbox: Sandbox
     model: Model
     sessions: Sessions
-    agent: Agent
+    loop: Loop
 
     def service(self, *adapters: ChatAdapter) -> Service:
         """Make the service that works for these adapters."""
-        return Service(store=self.store, sessions=self.sessions, agent=self.agent, adapters=adapters)
+        return Service(store=self.store, sessions=self.sessions, loop=self.loop, adapters=adapters)
 
 
 @asynccontextmanager
@@ -58,13 +58,13 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
         model = make_model(settings)
         stack.push_async_callback(model.aclose)
         sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=settings.pool))
-        agent = make_agent(settings, model, sandbox)
-        yield App(settings=settings, store=store, sandbox=sandbox, model=model, sessions=sessions, agent=agent)
+        loop = make_loop(settings, model, sandbox)
+        yield App(settings=settings, store=store, sandbox=sandbox, model=model, sessions=sessions, loop=loop)
 
 
-def make_agent(settings: Settings, model: Model, sandbox: Sandbox) -> Agent:
-    """Make the agent with the settings' limits."""
-    return Agent(model=model, limits=settings.limits, bounds=settings.bounds, window=Window(settings.context_tokens))
+def make_loop(settings: Settings, model: Model, sandbox: Sandbox) -> Loop:
+    """Make the loop with the settings' limits."""
+    return Loop(model=model, limits=settings.limits, bounds=settings.bounds, window=Window(context_tokens=settings.context_tokens))
 
 
 def make_model(settings: Settings) -> Model:

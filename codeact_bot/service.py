@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from codeact_bot.agent.loop import Agent
+from codeact_bot.agent.loop import Loop
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
 from codeact_bot.ports import ChatAdapter, Reply, Store
 from codeact_bot.sessions import Sessions, ThreadSession, snapshot
@@ -30,10 +30,10 @@ PAST_TURNS = 200
 class Service:
     """Runs turns for its adapters; implements Inbox."""
 
-    def __init__(self, *, store: Store, sessions: Sessions, agent: Agent, adapters: Sequence[ChatAdapter], concurrency: int = 50) -> None:
+    def __init__(self, *, store: Store, sessions: Sessions, loop: Loop, adapters: Sequence[ChatAdapter], concurrency: int = 50) -> None:
         self._store = store
         self._sessions = sessions
-        self._agent = agent
+        self._loop = loop
         self._adapters = adapters
         self._free = asyncio.Semaphore(concurrency)
         self._wake = asyncio.Event()
@@ -123,7 +123,7 @@ class Service:
             past = await self._store.turns(lease.thread, last=PAST_TURNS)
             for file in turn.incoming.files:
                 await session.put(replace(file, data=file.data or await self._store.load_file(file.digest)))
-            done = await self._agent.turn(turn, past, session, save=save, show=reply.show, stop=stop)
+            done = await self._loop.turn(turn, past, session, save=save, show=reply.show, stop=stop)
         except LeaseLost:
             raise
         except CodeactError as error:
@@ -131,7 +131,8 @@ class Service:
         except Exception:
             log.exception("The turn failed", extra={"action": "turn", "thread": lease.thread, "turn": turn.id})
             return Outcome(ending=Ending.FAILED, text=f"Something went wrong inside the bot; its log has the details under turn {turn.id}.")
-        return done
+        assert done.outcome is not None
+        return done.outcome
 
     async def _keep_state(self, lease: Lease, session: ThreadSession, reply: Reply) -> None:
         if not session.started:

@@ -46,7 +46,8 @@ async def test_variables_and_history_last_from_turn_to_turn():
 
 async def test_state_outlives_the_agent_in_its_store():
     store = MemoryStore()
-    async with Agent(model=ScriptedModel([code("import math\nkept = [1, 2]\nopen('a.txt', 'w').write('hi')"), "Done."]), sandbox="process", store=store) as agent:
+    model = ScriptedModel([code("import math\nkept = [1, 2]\nopen('a.txt', 'w').write('hi')"), "Done."])
+    async with Agent(model=model, sandbox="process", store=store) as agent:
         first = await agent.run("Keep a list.", files=[File.of("given.csv", b"a,b\n1,2\n")])
     again = ScriptedModel([code("print(kept, math.pi > 3, open('a.txt').read(), open('given.csv').read())"), "Done."])
     async with Agent(model=again, sandbox="process", store=store) as agent:
