@@ -5,36 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from codeact_bot.errors import FileRefused, ProtocolViolated, SandboxLost
 from codeact_bot.ports import Channel, Printed
-from codeact_bot.sandbox.results import Collector
-from codeact_bot.sandbox.wire import CHUNK, Decoder, Frame, check_name, encode, parse, sizes
-from codeact_bot.types import Bounds, Execution, File, Snapshot, Status
+from codeact_bot.sandbox.bootstrap import worker_command as worker_command
+from codeact_bot.sandbox.results import MESSAGE, NAMES, Collector
+from codeact_bot.sandbox.wire import CHUNK, Decoder, Frame, check_name, document, encode, parse, sizes, text, texts
+from codeact_bot.types import Bounds, Execution, File, Snapshot
 
+T = TypeVar("T")
 PATIENCE = 5.0
 """Seconds beyond a request's own limit after which a silent worker counts as lost."""
 STATE_SECONDS = 60.0
 """Seconds for a snapshot or a restore."""
-
-
-@cache
-def worker_source() -> str:
-    """Return the program that runs inside the sandbox."""
-    return (Path(__file__).parent / "worker.py").read_text(encoding="utf-8")
-
-
-def worker_command(python: str = "python3", *, uid: int | None = None) -> list[str]:
-    """Return the command that starts the worker; with `uid` it gives up root for that user and group first."""
-    # Isolated, so that nothing in the working folder or the environment is imported in place of the standard library.
-    return [python, "-I", "-X", "utf8", "-c", worker_source(), *([] if uid is None else [str(uid)])]
+LISTED = 1000
+WAITING = 8
+"""Frames of one request that may wait to be taken; more, and the channel is not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +45,7 @@ class RemoteSession:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Queue[Frame | None]] = {}
+        self._waiting: dict[int, Answers] = {}
         self._busy = asyncio.Lock()
         self._running = 0
         self._failure: Exception | None = None
@@ -130,7 +120,8 @@ class RemoteSession:
 
     async def _fetch(self, changed: Sequence[tuple[str, int]], bounds: Bounds) -> tuple[tuple[File, ...], tuple[str, ...]]:
         """Bring the files that the code made, as far as the bounds allow; returns sentences on those left out."""
-        files, notes = [], []
+        files: list[File] = []
+        notes: list[str] = []
         for name, size in changed:
             if size > bounds.file_bytes:
                 notes.append(f"The file {name} of {size:,} bytes was left out: the limit is {bounds.file_bytes:,} bytes.")
@@ -177,9 +168,10 @@ class RemoteSession:
 
     async def files(self) -> Sequence[tuple[str, int]]:
         """List the working folder's regular files: names and sizes, sorted, the first 1,000. Raises SandboxLost."""
-        answer = await self._whole(self._ask("list", {}))
-        with self._distrust():
-            return sizes(parse(answer.body), LISTED)
+        return await self._whole(self._files())
+
+    async def _files(self) -> Sequence[tuple[str, int]]:
+        return sizes(parse((await self._ask("list", {})).body), LISTED)
 
     async def snapshot(self, *, limit: int) -> Snapshot:
         """Capture variables, definitions and the working folder in at most `limit` bytes. Raises SandboxLost, FileRefused when larger."""
@@ -242,7 +234,7 @@ class RemoteSession:
         async with self._request(kind, fields, body, seconds=seconds) as answers:
             return await answers.next()
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _request(self, kind: str, fields: Mapping[str, object], body: bytes = b"", *, seconds: float) -> AsyncIterator[Answers]:
         number = next(self._numbers)
         answers = self._waiting[number] = Answers(number, seconds + PATIENCE)
@@ -264,7 +256,7 @@ class RemoteSession:
                 for frame in decoder.feed(data):
                     if (answers := self._waiting.get(frame.id)) is None:
                         raise ProtocolViolated("The sandbox answered what nobody had asked.")
-                    await answers.queue.put(frame)
+                    await answers.add(frame)
             raise SandboxLost("The sandbox is gone: its worker ended.")
         except (SandboxLost, ProtocolViolated) as exc:
             await self._fail(exc)
@@ -285,9 +277,28 @@ class Answers:
 
     def __init__(self, number: int, seconds: float) -> None:
         self.number = number
-        self.queue: asyncio.Queue[Frame] = asyncio.Queue(WAITING)
+        self._frames: asyncio.Queue[Frame | Exception] = asyncio.Queue(WAITING)
         self._left = seconds
-        self._over: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+
+    async def add(self, frame: Frame) -> None:
+        """Hand in a frame; waits while too many have not been taken."""
+        await self._frames.put(frame)
+
+    def end(self, failure: Exception) -> None:
+        """Say that no more frames come; those not yet taken are void."""
+        while not self._frames.empty():
+            self._frames.get_nowait()
+        self._frames.put_nowait(failure)
 
     async def next(self) -> Frame:
         """Return the next frame; only the time spent here counts. Raises SandboxLost."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self._left):
+                frame = await self._frames.get()
+        except TimeoutError:
+            raise SandboxLost("The sandbox stopped answering.") from None
+        self._left -= time.monotonic() - began
+        if isinstance(frame, Exception):
+            raise SandboxLost(str(frame)) from frame
+        return frame

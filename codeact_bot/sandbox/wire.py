@@ -50,7 +50,7 @@ class Frame:
 
     def texts(self, name: str, *, most: int) -> tuple[str, ...]:
         """Return a field that lists texts; empty where it is missing."""
-        return tuple(text(part, 4096) for part in items(self.fields.get(name, []), most))
+        return texts(self.fields.get(name, []), most)
 
     def sizes(self, name: str, *, most: int) -> tuple[tuple[str, int], ...]:
         """Return a field that lists file names with sizes; empty where it is missing."""
@@ -76,6 +76,11 @@ def items(value: object, most: int) -> Sequence[object]:
     if not isinstance(value, list) or len(value) > most:
         raise ProtocolViolated("The sandbox sent something else where a list belongs, or too long a one.")
     return value
+
+
+def texts(value: object, most: int) -> tuple[str, ...]:
+    """Return `value` if it is a list of texts. Raises ProtocolViolated."""
+    return tuple(text(part, 4096) for part in items(value, most))
 
 
 def sizes(value: object, most: int) -> tuple[tuple[str, int], ...]:

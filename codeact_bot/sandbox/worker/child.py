@@ -1,0 +1,263 @@
+"""The process that runs code, block after block in one namespace, as a notebook does."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import fcntl
+import io
+import linecache
+import os
+import resource
+import signal
+import sys
+import types
+from typing import Any, Coroutine, NoReturn
+
+from . import libc
+from .frames import CHUNK, decode, encode, write_all
+from .shown import Shown
+from .trouble import describe, warn
+
+NAMES = 200
+HIGH = 60
+"""The child's own descriptors are at least this high, out of reach of code that closes low ones."""
+CO_COROUTINE = 0x80
+OOM_SCORE = "900"
+"""Of 1000: whatever runs code is killed for want of memory before the supervisor is."""
+
+
+def become_child(config: dict[str, Any], order: int, say: int, print_to: int) -> NoReturn:
+    """Turn a fresh fork into the process that runs code; nothing of the protocol's descriptors stays open in it."""
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.setpgid(0, 0)
+        libc.prctl(libc.SET_DUMPABLE, 1)
+        libc.prctl(libc.SET_PDEATHSIG, signal.SIGKILL)
+        try:
+            with open("/proc/self/oom_score_adj", "w") as score:
+                score.write(OOM_SCORE)
+        except OSError:
+            pass
+        order, say, print_to = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH) for fd in (order, say, print_to))
+        os.closerange(0, HIGH)
+        os.closerange(max(order, say, print_to) + 1, 1024)
+        for name, value in config.get("rlimits", {}).items():
+            limit = getattr(resource, "RLIMIT_" + name.upper())
+            hard = resource.getrlimit(limit)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(limit, (value, value))
+        Child(order, say, print_to).serve()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+class Child:
+    """Takes orders from the supervisor."""
+
+    def __init__(self, order: int, say: int, print_to: int) -> None:
+        self._order, self._say, self._print_to = order, say, print_to
+        self._orders = bytearray()
+        self._armed = False
+        self._loop: Any = None
+        self._told: list[str] = []
+        self._shown = Shown({})
+        self._definitions: dict[str, ast.stmt] = {}
+        self._stdin: Any = None
+        self._stdout: Any = None
+        self._stderr: Any = None
+        main = types.ModuleType("__main__")
+        main.__dict__["__builtins__"] = builtins
+        sys.modules["__main__"] = main
+        self._space = main.__dict__
+        sys.path.insert(0, "")
+        sys.argv = [""]
+        os.environ.setdefault("MPLBACKEND", "Agg")
+        builtins.__dict__.update(input=_no_input, display=self.display)
+        self._open_streams()
+
+    def serve(self) -> None:
+        """Work until the supervisor is gone."""
+        while True:
+            header, body = self._next()
+            if header["type"] == "run":
+                self._run(header, body.decode("utf-8", "replace"))
+            elif header["type"] == "snapshot":
+                self._snapshot(header)
+            elif header["type"] == "restore":
+                self._restore(header, body)
+
+    def display(self, *values: object) -> None:
+        """Show values as the last expression of a block would be shown."""
+        for value in values:
+            text = self._shown.rich(value)
+            if text is not None:
+                print(text)
+
+    def _next(self) -> tuple[dict[str, Any], bytes]:
+        frame = decode(self._orders)
+        while frame is None:
+            data = os.read(self._order, CHUNK)
+            if not data:
+                os._exit(0)
+            self._orders += data
+            frame = decode(self._orders)
+        return frame
+
+    def _answer(self, number: int, body: bytes = b"", failed: bool = False) -> None:
+        names = sorted(name for name, value in self._space.items() if not name.startswith("_") and type(value) is not types.ModuleType)
+        fields: dict[str, object] = {} if names == self._told else {"names": names[:NAMES]}
+        self._told = names
+        write_all(self._say, encode("done", number, body, failed=failed, **fields))
+
+    def _interrupted(self, number: int, frame: object) -> None:
+        if self._armed:
+            raise KeyboardInterrupt
+
+    def _open_streams(self) -> None:
+        """Put descriptors and streams right again, whatever the block before did to them."""
+        null = os.open(os.devnull, os.O_RDONLY)
+        if null:
+            os.dup2(null, 0)
+            os.close(null)
+        os.dup2(self._print_to, 1)
+        os.dup2(self._print_to, 2)
+        os.set_blocking(1, True)
+        signal.signal(signal.SIGINT, self._interrupted)
+        if self._stdout is None or self._stdout.closed or self._stderr.closed or self._stdin.closed:
+            self._stdin = open(0, closefd=False)
+            # Nothing is buffered, so that the output of subprocesses and of C code falls into its place.
+            self._stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "replace", "\n", write_through=True)
+            self._stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", "backslashreplace", "\n", write_through=True)
+        sys.stdin, sys.stdout, sys.stderr = self._stdin, self._stdout, self._stderr
+        sys.__dict__.update(__stdin__=self._stdin, __stdout__=self._stdout, __stderr__=self._stderr)
+
+    def _run(self, header: dict[str, Any], code: str) -> None:
+        self._open_streams()
+        warn(sys.modules)
+        name = "<step %d>" % header["step"]
+        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+        self._shown = Shown(header)
+        error = None
+        try:
+            try:
+                self._armed = True
+                self._execute(code, name)
+            finally:
+                self._armed = False
+        except BaseException as exc:
+            self._armed = False
+            error = describe(exc, name)
+        _flush()
+        for picture in self._shown.images:
+            write_all(self._say, encode("image", header["id"], picture))
+        self._answer(header["id"], self._shown.result(error), error is not None)
+
+    def _execute(self, code: str, name: str) -> None:
+        tree = compile(code, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        body, last = list(tree.body), None
+        if body and isinstance(body[-1], ast.Expr) and not _silent(body[-1], code):
+            last = ast.Expression(body.pop().value)
+        try:
+            self._evaluate(ast.Module(body, []), name, "exec")
+            for node in body:
+                self._remember(node)
+            value = None if last is None else self._evaluate(last, name, "eval")
+            if value is not None:
+                self._space["_"] = value
+                self._shown.value(value)
+        finally:
+            self._shown.figures()
+
+    def _evaluate(self, tree: ast.Module | ast.Expression, name: str, mode: str) -> object:
+        compiled = compile(tree, name, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        value = eval(compiled, self._space)
+        return self._wait_for(value) if compiled.co_flags & CO_COROUTINE else value
+
+    def _wait_for(self, coroutine: Coroutine[Any, Any, object]) -> object:
+        import asyncio
+
+        if self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        task = self._loop.create_task(coroutine)
+        try:
+            return self._loop.run_until_complete(task)
+        except BaseException:
+            task.cancel()
+            self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+            raise
+
+    def _remember(self, node: ast.stmt) -> None:
+        """Keep what a snapshot replays: imports, definitions, named lambdas."""
+        names: list[str] = []
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names = [node.name]
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [ast.dump(node)]
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)][:1]
+        for name in names:
+            self._definitions.pop(name, None)
+            self._definitions[name] = node
+
+    def _snapshot(self, header: dict[str, Any]) -> None:
+        """Let a fork do it: state stays as it is, and the memory that it takes is given back."""
+        from . import state
+
+        pid = os.fork()
+        if pid:
+            os.waitpid(pid, 0)
+            return
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            report = state.save(self._space, self._definitions, header["limit"], lambda piece: self._piece(header["id"], piece))
+            write_all(self._say, encode("done", header["id"], report))
+        finally:
+            os._exit(0)
+
+    def _piece(self, number: int, piece: bytes) -> None:
+        write_all(self._say, encode("snapshot", number, piece))
+
+    def _restore(self, header: dict[str, Any], body: bytes) -> None:
+        from . import state
+
+        self._open_streams()
+        pieces, number = [body], header["id"]
+        while not header["last"]:
+            header, body = self._next()
+            pieces.append(body)
+        self._armed = True
+        try:
+            report = state.load(self._space, b"".join(pieces), self._remember)
+        except KeyboardInterrupt:
+            report = b'{"error":"it took too long"}'
+        finally:
+            self._armed = False
+        self._answer(number, report)
+
+
+def _no_input(prompt: object = "") -> NoReturn:
+    raise EOFError("nobody can type an answer here; put the value into the code instead of calling input()")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:
+            # The block may have put anything in a stream's place.
+            continue
+    libc.flush()
+
+
+def _silent(node: ast.Expr, code: str) -> bool:
+    """Whether a semicolon follows the last expression."""
+    line = code.splitlines()[(node.end_lineno or 1) - 1].encode()
+    return line[node.end_col_offset :].lstrip().startswith(b";")
