@@ -5,7 +5,7 @@ ARG BOT_IMAGE=python:3.12-slim
 FROM ${BASE_IMAGE} AS sandbox
 COPY codeact_bot/sandbox/image /opt/codeact
 RUN python3 -c "import numpy, pandas, matplotlib" 2>/dev/null || python3 -m pip install --no-cache-dir -r /opt/codeact/requirements.txt
-RUN python3 /opt/codeact/fonts.py
+RUN python3 /opt/codeact/install_fonts.py
 RUN grep -q '^[^:]*:[^:]*:1000:' /etc/passwd || echo 'user:x:1000:1000::/work:/bin/sh' >> /etc/passwd
 WORKDIR /work
 USER 1000:1000
