@@ -15,8 +15,8 @@ from codeact_bot.agent.hints import HINTS, Hint
 from codeact_bot.agent.limits import NUDGE, exceeded, nudge_due, out_of_time
 from codeact_bot.agent.observations import observe, observe_malformed
 from codeact_bot.agent.prompt import system_prompt
-from codeact_bot.agent.window import INTERRUPTED, Window, turn_messages
-from codeact_bot.errors import CodeactError, ImageUnavailable, ModelRefused, ModelUnavailable, ProtocolViolated, SandboxLost, SandboxUnavailable
+from codeact_bot.agent.window import INTERRUPTED, Window
+from codeact_bot.errors import ImageUnavailable, ModelRefused, ModelUnavailable, ProtocolViolated, SandboxLost, SandboxUnavailable
 from codeact_bot.ports import Model, Session
 from codeact_bot.types import (
     Action,
@@ -54,7 +54,7 @@ OVERRUN = 5.0
 _SANDBOX_FAULTS = (SandboxUnavailable, ImageUnavailable, SandboxLost, ProtocolViolated)
 
 
-class _Ended(Exception):  # noqa: N818
+class _Ended(Exception):
     """The turn is over, from wherever we are."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -131,3 +131,131 @@ class _Run:
 
     def seconds_left(self) -> float:
         return max(0.0, self.loop.limits.turn_seconds - self.seconds())
+
+    async def settle_open_step(self) -> None:
+        """Close a step that a crash left open: it is reported as interrupted and never run again."""
+        if self.steps and isinstance(self.steps[-1].action, RunCode) and self.steps[-1].execution is None:
+            await self.close(self.steps.pop(), INTERRUPTED)
+
+    async def ask(self) -> tuple[Completion, Action]:
+        """Ask the model for its next action, streaming its thought."""
+        messages = await self.messages()
+        parser = ActionParser()
+
+        async def hear(delta: str | None) -> bool:
+            nonlocal parser
+            if delta is None:
+                parser = ActionParser()
+                await self.show(ThoughtDropped())
+                return False
+            thought, complete = parser.feed(delta)
+            if thought:
+                await self.show(Thought(text=thought))
+            return complete
+
+        try:
+            completion = await self.in_time(self.loop.model.complete(messages, hear))
+        except (ModelUnavailable, ModelRefused) as error:
+            raise _Ended(Outcome(ending=Ending.FAILED, text=str(error))) from None
+        if rest := parser.end():
+            await self.show(Thought(text=rest))
+        self.loop.window.learn(messages, completion.usage)
+        return completion, parser.action
+
+    async def messages(self) -> list[Message]:
+        """Build what the model is sent, with a nudge where it goes in circles."""
+        messages = self.loop.window.fit(self.system, self.past, replace(self.turn, steps=tuple(self.steps)))
+        if nudge_due(self.steps):
+            await self.show(Notice(text="The model repeats itself; it was told to try another way."))
+            messages.append(Message(role="user", content=NUDGE))
+        return messages
+
+    async def act(self, step: Step) -> Outcome | None:
+        """Do what the model wants; returns the outcome where that was to answer."""
+        match step.action:
+            case Answer(text=text):
+                await self.finish(step)
+                return Outcome(ending=Ending.ANSWERED, text=text)
+            case Malformed() as action:
+                await self.finish(replace(step, observation=observe_malformed(action, steps_left=self.steps_left())))
+            case RunCode(code=code):
+                await self.save(step)
+                await self.show(CodeStarted(index=step.index, code=code))
+                await self.close(step, await self.execute(step, code))
+        return None
+
+    async def execute(self, step: Step, code: str) -> Execution:
+        """Run the code within its time; a stop interrupts it."""
+        seconds = min(self.loop.limits.step_seconds, self.seconds_left())
+
+        async def printed(text: str) -> None:
+            await self.show(Output(text=text))
+
+        running = asyncio.create_task(self.session.run(code, seconds=seconds, bounds=self.loop.bounds, printed=printed))
+        try:
+            await _first(running, self.stop.wait(), seconds + OVERRUN)
+            if not running.done() and self.stop.is_set():
+                await self.session.interrupt()
+                await asyncio.wait([running], timeout=GRACE)
+            if running.done():
+                return running.result()
+        except _SANDBOX_FAULTS as error:
+            await self.close(step, INTERRUPTED)
+            raise _Ended(Outcome(ending=Ending.FAILED, text=str(error))) from error
+        finally:
+            await _cancelled(running)
+        status = Status.STOPPED if self.stop.is_set() else Status.LOST
+        return Execution(status=status, state_lost=True, seconds=self.seconds())
+
+    async def close(self, step: Step, execution: Execution) -> None:
+        """Save a step with what came of it."""
+        loop = self.loop
+        hint = await advise(
+            execution, loop.hints, self.session, self.steps, packages=loop.packages, seconds=loop.limits.step_seconds, network=loop.network
+        )
+        room = loop.window.room_for_observation(loop.window.fit(self.system, (), replace(self.turn, steps=tuple(self.steps))))
+        observation = observe(execution, steps_left=self.steps_left(), hint=hint, limit=room)
+        await self.finish(replace(step, execution=execution, hint=hint, observation=observation))
+        if execution.state_lost:
+            names = f": {', '.join(execution.lost)}" if execution.lost else ""
+            await self.show(Notice(text=f"The sandbox was restarted, so the variables of earlier steps are gone{names}."))
+
+    async def finish(self, step: Step) -> None:
+        """Save a complete step and show it."""
+        self.steps.append(step)
+        await self.save(step)
+        await self.show(StepDone(step=step))
+
+    def steps_left(self) -> int:
+        """Return how many steps the turn has after the one under way."""
+        return self.loop.limits.steps - len(self.steps) - 1
+
+    async def in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`, unless the turn is stopped or runs out of time first."""
+        task = asyncio.create_task(work)
+        try:
+            await _first(task, self.stop.wait(), self.seconds_left())
+            if task.done():
+                return task.result()
+        finally:
+            await _cancelled(task)
+        raise _Ended(_STOPPED if self.stop.is_set() else out_of_time(self.loop.limits, self.steps))
+
+
+_STOPPED = Outcome(ending=Ending.STOPPED, text="Stopped. What ran so far is kept; ask me to go on, or ask something else.")
+
+
+async def _first(task: asyncio.Task[Any], event: Coroutine[Any, Any, Any], seconds: float) -> None:
+    """Wait until the task or the event is done, for `seconds` at most."""
+    waiting = asyncio.create_task(event)
+    try:
+        await asyncio.wait([task, waiting], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _cancelled(waiting)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait until it is over."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
