@@ -22,6 +22,7 @@ LARGEST = 12 * 1024 * 1024
 """Bytes of one document; MongoDB takes 16 MiB, the command around it included."""
 KINDS: Mapping[str, type] = {"run_code": RunCode, "answer": Answer, "malformed": Malformed}
 """How a document tells the actions apart."""
+NAMES = {cls: name for name, cls in KINDS.items()}
 INT64 = 2**63 - 1
 """Largest integer of BSON; larger ones become this one."""
 
@@ -31,7 +32,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def encode(value: Any) -> Any:
     """Turn a value of our types into one for BSON: lone surrogates become U+FFFD, files lose their bytes."""
     if is_dataclass(value):
-        return _encode_fields(value)
+        return document(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
@@ -43,20 +44,21 @@ def encode(value: Any) -> Any:
     return value
 
 
-def _encode_fields(value: Any) -> Document:
-    kind = {"kind": name for name, cls in KINDS.items() if type(value) is cls}
+def document(value: Any) -> Document:
+    """Return the document of a dataclass."""
     skipped = {"data"} if isinstance(value, File) else set()
-    return kind | {each.name: encode(getattr(value, each.name)) for each in fields(value) if each.name not in skipped}
+    row = {each.name: encode(getattr(value, each.name)) for each in fields(value) if each.name not in skipped}
+    return {"kind": NAMES[type(value)], **row} if type(value) in NAMES else row
 
 
 def decode(cls: type[T], document: Mapping[str, Any]) -> T:
     """Make a dataclass from its document; fields that it lacks take their defaults, unknown ones are ignored."""
-    hints = _hints(cls)
+    hints = _hints(cast("Any", cls))
     return cls(**{name: _decode(hints[name], document[name]) for name in hints if name in document})
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: type[Any]) -> dict[str, Any]:
     return get_type_hints(cls)
 
 

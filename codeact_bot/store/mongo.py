@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorGridFSBucket
 from pymongo import IndexModel, ReturnDocument
-from pymongo.errors import ConfigurationError, DocumentTooLarge, DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, DocumentTooLarge, InvalidURI, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from codeact_bot.errors import FileRefused, LeaseLost, StoreUnavailable, ThreadNotFound
-from codeact_bot.store import documents, queries, records
+from codeact_bot.errors import FileRefused, LeaseLost, StoreUnavailable
+from codeact_bot.store import documents, outages, queries, records, rows
 from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
-from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now
+from codeact_bot.store.history import History
+from codeact_bot.store.outages import reaching
+from codeact_bot.types import File, Incoming, Lease, Outcome, Snapshot, Step, ThreadId, Turn
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 SELECTION_SECONDS = 5
@@ -33,32 +33,14 @@ TOO_LARGE = {10334, 17280, 17419}
 """Codes with which a server refuses a document beyond 16 MiB."""
 
 
-def _reaching(
-    method: Callable[Concatenate[MongoStore, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[MongoStore, P], Coroutine[Any, Any, T]]:
-    """Turn the driver's errors into StoreUnavailable."""
-
-    @wraps(method)
-    async def reach(store: MongoStore, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await method(store, *args, **kwargs)
-        except (PyMongoError, TimeoutError) as error:
-            raise StoreUnavailable(_phrase(error, store.where)) from error
-
-    return reach
-
-
-class MongoStore:
+class MongoStore(History):
     """A Store on a MongoDB replica set; open it with `MongoStore.open`."""
 
     def __init__(self, client: Any, database: str, where: str) -> None:
         """Take a connected client; `where` is the address that errors may show."""
+        super().__init__(client.get_database(database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority")))
         self.where = where
         self._client = client
-        self._database = client.get_database(
-            database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority")
-        )
-        self._threads, self._turns, self._steps = (self._database[name] for name in ("threads", "turns", "steps"))
         self._files = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "files"), "files")
         self._snapshots = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "snapshots"), "snapshots")
         self._running: set[asyncio.Task[Any]] = set()
@@ -66,9 +48,9 @@ class MongoStore:
     @classmethod
     async def open(cls, url: str, database: str = "codeact") -> MongoStore:
         """Connect and build the indexes. Raises StoreUnavailable, also for a server that is no replica set."""
-        where = address(url)
+        where = outages.address(url)
         try:
-            client = AsyncIOMotorClient(
+            client: Any = AsyncIOMotorClient(
                 url, serverSelectionTimeoutMS=SELECTION_SECONDS * 1000, timeoutMS=OPERATION_SECONDS * 1000, tz_aware=True, tzinfo=UTC
             )
         except (InvalidURI, ConfigurationError, ValueError) as error:
@@ -81,7 +63,7 @@ class MongoStore:
             raise
         return store
 
-    @_reaching
+    @reaching
     async def _prepare(self) -> None:
         hello = await self._client.admin.command("hello")
         if "setName" not in hello and hello.get("msg") != "isdbgrid":
@@ -115,7 +97,7 @@ class MongoStore:
         if not result.matched_count:
             raise LeaseLost(records.lease_lost(lease))
 
-    @_reaching
+    @reaching
     async def push(self, incoming: Incoming) -> bool:
         """Keep a message and queue it; False when it is a redelivery. Raises FileRefused for a text beyond 1 MiB."""
         records.check_message(incoming)
@@ -130,11 +112,10 @@ class MongoStore:
         except (OperationFailure, DocumentTooLarge) as error:
             if isinstance(error, OperationFailure) and error.code not in TOO_LARGE:
                 raise
-            message = f"Too many long messages wait in the conversation {incoming.thread}. Wait for an answer, or stop the run, then send it again."
-            raise FileRefused(message) from error
+            raise FileRefused("Too many long messages wait in this conversation. Wait for an answer, then send it again.") from error
         return before is None or not (name in before.get("seen", ()) or any(each["id"] == name for each in before.get("pending", ())))
 
-    @_reaching
+    @reaching
     async def claim(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Lease | None:
         """Take the thread that has waited longest, of those that begin with a prefix and that no live lease holds."""
         if not prefixes:
@@ -151,13 +132,13 @@ class MongoStore:
         lease, incoming = found["lease"], documents.decode(Incoming, found["pending"][0])
         return Lease(thread=ThreadId(found["_id"]), owner=owner, token=int(lease["token"]), incoming=incoming, until=lease["until"])
 
-    @_reaching
+    @reaching
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extend a lease. Raises LeaseLost."""
         found = await self._update_held(lease, queries.extend(seconds), {"lease.until": 1})
-        return Lease(thread=lease.thread, owner=lease.owner, token=lease.token, incoming=lease.incoming, until=found["lease"]["until"])
+        return replace(lease, until=found["lease"]["until"])
 
-    @_reaching
+    @reaching
     async def release(self, lease: Lease) -> None:
         """Give the thread back. Raises LeaseLost."""
         await self._update_held(lease, {"$unset": {"lease.until": ""}}, {"_id": 1})
@@ -170,18 +151,18 @@ class MongoStore:
             raise LeaseLost(records.lease_lost(lease))
         return found
 
-    @_reaching
+    @reaching
     async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
         """Messages that wait in the thread, oldest first, the one being answered included."""
         found = await self._threads.find_one({"_id": thread}, {"pending": 1})
         return [documents.decode(Incoming, each) for each in found.get("pending", ())] if found else []
 
-    @_reaching
+    @reaching
     async def ask_stop(self, thread: ThreadId) -> None:
         """Ask for the message at the head of the queue to be given up; without one, nothing happens."""
         await self._threads.update_one({"_id": thread}, queries.stop())
 
-    @_reaching
+    @reaching
     async def stop_asked(self, lease: Lease) -> bool:
         """Whether the lease's message is to be given up. Raises LeaseLost."""
         found = await self._threads.find_one(queries.held(lease), {"stop": 1})
@@ -189,7 +170,7 @@ class MongoStore:
             raise LeaseLost(records.lease_lost(lease))
         return bool(found.get("stop") == documents.encode(lease.incoming.id))
 
-    @_reaching
+    @reaching
     async def open_turn(self, lease: Lease) -> Turn:
         """Begin the turn of the lease's message, or return the one that a dead worker left open. Raises LeaseLost."""
         name = records.turn_id(lease.incoming)
@@ -202,12 +183,12 @@ class MongoStore:
             if found is not None:
                 return (await self._with_steps([found], session))[0]
             turn = Turn(id=name, incoming=lease.incoming)
-            await self._turns.insert_one(_opened(turn, thread["opened"], lease.token), session=session)
+            await self._turns.insert_one(rows.opened(turn, thread["opened"], lease.token), session=session)
             return turn
 
         return await self._transact(begin)
 
-    @_reaching
+    @reaching
     async def save_reply(self, lease: Lease, turn_id: str, reply: str) -> None:
         """Remember which post shows the turn. Raises LeaseLost."""
 
@@ -217,7 +198,7 @@ class MongoStore:
 
         await self._transact(save)
 
-    @_reaching
+    @reaching
     async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
         """Write a step with the bytes of its files; an open one never replaces a closed one. Raises LeaseLost, FileRefused."""
         await self._keep(records.step_files(step))
@@ -229,7 +210,7 @@ class MongoStore:
 
         await self._transact(save)
 
-    @_reaching
+    @reaching
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
         """Write the outcome and take the message off the queue. Raises LeaseLost."""
 
@@ -238,23 +219,15 @@ class MongoStore:
             steps = await self._steps_of([turn_id], session)
             found = await self._turns.find_one_and_update(
                 {"_id": turn_id},
-                {"$set": _ended(lease.incoming, steps.get(turn_id, ()), outcome)},
+                {"$set": rows.ended(lease.incoming, steps.get(turn_id, ()), outcome)},
                 return_document=ReturnDocument.AFTER,
                 session=session,
             )
-            return _turn(found, steps)
+            return rows.turn(found, steps)
 
         return await self._transact(end)
 
-    @_reaching
-    async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
-        """The thread's ended turns, oldest first, without those undone; only the last ones where `last` is given."""
-        if last is not None and last <= 0:
-            return []
-        cursor = self._turns.find({"thread": thread, "state": "ended"}).sort("number", -1).limit(last or 0)
-        return await self._with_steps([each async for each in cursor][::-1])
-
-    @_reaching
+    @reaching
     async def undo(self, thread: ThreadId) -> Turn | None:
         """Mark the last ended turn as undone and return it; None where there is none."""
 
@@ -269,38 +242,7 @@ class MongoStore:
 
         return await self._transact(mark)
 
-    @_reaching
-    async def thread(self, thread: ThreadId) -> Thread:
-        """Describe a conversation. Raises ThreadNotFound."""
-        found = await self._threads.find_one({"_id": thread}, _VIEW)
-        if found is None:
-            raise ThreadNotFound(records.no_thread(thread))
-        return _view(found)
-
-    @_reaching
-    async def threads(self, *, limit: int) -> Sequence[Thread]:
-        """The conversations, the last active first, at most 1,000."""
-        cursor = self._threads.find({}, _VIEW).sort("updated", -1).limit(records.bounded(limit))
-        return [_view(each) async for each in cursor]
-
-    @_reaching
-    async def find(self, query: Query) -> Sequence[Turn]:
-        """Turns that match, newest first, at most 1,000."""
-        cursor = self._turns.find(queries.found(query)).sort(list(queries.NEWEST)).limit(records.bounded(query.limit))
-        return await self._with_steps([each async for each in cursor])
-
-    async def _with_steps(self, found: Sequence[Document], session: Any = None) -> list[Turn]:
-        steps = await self._steps_of([each["_id"] for each in found], session)
-        return [_turn(each, steps) for each in found]
-
-    async def _steps_of(self, turn_ids: Sequence[str], session: Any = None) -> dict[str, tuple[Step, ...]]:
-        steps: dict[str, tuple[Step, ...]] = {}
-        cursor = self._steps.find({"turn": {"$in": list(turn_ids)}}, session=session).sort([("turn", 1), ("index", 1)])
-        async for each in cursor:
-            steps[each["turn"]] = (*steps.get(each["turn"], ()), documents.decode(Step, each))
-        return steps
-
-    @_reaching
+    @reaching
     async def save_file(self, file: File) -> None:
         """Keep a file's bytes under their digest, once. Raises FileRefused where they do not belong to it."""
         await self._files.save(file.digest, records.content(file))
@@ -309,10 +251,59 @@ class MongoStore:
         for file in records.carried(files):
             await self._files.save(file.digest, records.content(file))
 
-    @_reaching
+    @reaching
     async def load_file(self, digest: str) -> bytes:
         """Return the bytes of that digest. Raises FileRefused when there are none."""
         data = await self._files.load(digest)
         if data is None:
             raise FileRefused(records.no_file(digest))
         return data
+
+    @reaching
+    async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
+        """Keep the thread's state; it replaces the one before. Raises LeaseLost."""
+        data = await asyncio.to_thread(rows.pack, snapshot)
+        digest = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
+        while True:
+            await self._snapshots.save(digest, data)
+            try:
+                freed = await self._transact(lambda session: self._swap_snapshot(lease, digest, session))
+            except FileRefused:
+                continue
+            if freed is not None:
+                await self._snapshots.remove(freed)
+            return
+
+    async def _swap_snapshot(self, lease: Lease, digest: str, session: Any) -> Any:
+        """Refer to the new bytes and drop the old ones when no other thread uses them; returns what was dropped.
+
+        Raises FileRefused when the new bytes went in the meantime, with the last thread that used them.
+        """
+        before = await self._threads.find_one_and_update(queries.held(lease), {"$set": {"snapshot": digest}}, session=session)
+        if before is None:
+            raise LeaseLost(records.lease_lost(lease))
+        old = before.get("snapshot")
+        if old == digest:
+            return None
+        used = await self._snapshots.files.update_one({"filename": digest}, {"$inc": {"uses": 1}}, session=session)
+        if not used.matched_count:
+            raise FileRefused(records.no_file(digest))
+        await self._snapshots.files.update_one({"filename": old}, {"$inc": {"uses": -1}}, session=session)
+        gone = await self._snapshots.files.find_one_and_delete({"filename": old, "uses": {"$lte": 0}}, session=session)
+        return gone["_id"] if gone else None
+
+    @reaching
+    async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
+        """The thread's last state, if any."""
+        while True:
+            found = await self._threads.find_one({"_id": thread}, {"snapshot": 1})
+            if found is None or "snapshot" not in found:
+                return None
+            data = await self._snapshots.load(found["snapshot"])
+            if data is not None:
+                return await asyncio.to_thread(rows.unpack, data)
+
+    async def aclose(self) -> None:
+        """Finish what is being written and close the connections."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._client.close()

@@ -49,7 +49,7 @@ def touch() -> Document:
 def push(incoming: Incoming) -> list[Document]:
     """Queue a message in its thread, new or not, unless it was seen before."""
     name, author = literal(documents.encode(incoming.id)), literal(documents.encode(incoming.author.name))
-    entry = {"$mergeObjects": [literal(documents.encode(records.bare_incoming(incoming))), {"queued": "$$NOW"}]}
+    entry = {"$mergeObjects": [literal(documents.document(incoming)), {"queued": "$$NOW"}]}
     pending, seen, people = ({"$ifNull": [f"${field}", []]} for field in ("pending", "seen", "participants"))
     known = {"$or": [{"$in": [name, seen]}, {"$in": [name, {"$ifNull": ["$pending.id", []]}]}]}
     changed = {
@@ -101,10 +101,10 @@ def pop(incoming: Incoming) -> list[Document]:
 
 def step(turn_id: str, token: int, step: Step) -> list[Document]:
     """Write a step unless a later token wrote it, or it is closed there and open here."""
-    document = documents.fit(documents.encode(records.bare_step(step)))
-    document |= {"_id": step_key(turn_id, step), "turn": turn_id, "token": token, "open": records.is_open(step)}
+    row = documents.fit(documents.document(step))
+    row |= {"_id": step_key(turn_id, step), "turn": turn_id, "token": token, "open": records.is_open(step)}
     closed = {"$and": [records.is_open(step), {"$eq": ["$open", False]}]}
-    return [{"$replaceWith": {"$cond": [{"$or": [{"$gt": ["$token", token]}, closed]}, "$$ROOT", literal(document)]}}]
+    return [{"$replaceWith": {"$cond": [{"$or": [{"$gt": ["$token", token]}, closed]}, "$$ROOT", literal(row)]}}]
 
 
 def step_key(turn_id: str, step: Step) -> str:
