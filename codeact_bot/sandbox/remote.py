@@ -12,10 +12,12 @@ from typing import Self, TypeVar
 
 from codeact_bot.errors import FileRefused, ProtocolViolated, SandboxLost
 from codeact_bot.ports import Channel, Printed
-from codeact_bot.sandbox.bootstrap import worker_command as worker_command
+from codeact_bot.sandbox.bootstrap import worker_command
 from codeact_bot.sandbox.results import MESSAGE, NAMES, Collector
 from codeact_bot.sandbox.wire import CHUNK, Decoder, Frame, check_name, document, encode, parse, sizes, text, texts
 from codeact_bot.types import Bounds, Execution, File, Snapshot
+
+__all__ = ["RemoteSession", "Startup", "worker_command"]
 
 T = TypeVar("T")
 PATIENCE = 5.0
@@ -265,10 +267,10 @@ class RemoteSession:
         """Close the channel, and tell everyone who waits."""
         if self._failure is None:
             self._failure = failure
-        if self._reader is not None and self._reader is not asyncio.current_task():
-            self._reader.cancel()
-        for answers in self._waiting.values():
-            answers.end(self._failure)
+            if self._reader is not None and self._reader is not asyncio.current_task():
+                self._reader.cancel()
+            for answers in self._waiting.values():
+                answers.end(failure)
         await self._channel.aclose()
 
 

@@ -49,7 +49,11 @@ def become_child(config: dict[str, Any], order: int, say: int, print_to: int) ->
             limit = getattr(resource, "RLIMIT_" + name.upper())
             hard = resource.getrlimit(limit)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(limit, (value, value))
+            try:
+                resource.setrlimit(limit, (value, value))
+            except (OSError, ValueError):
+                # macOS refuses some of them.
+                continue
         Child(order, say, print_to).serve()
         status = 0
     finally:
@@ -61,6 +65,7 @@ class Child:
 
     def __init__(self, order: int, say: int, print_to: int) -> None:
         self._order, self._say, self._print_to = order, say, print_to
+        self._pid = os.getpid()
         self._orders = bytearray()
         self._armed = False
         self._loop: Any = None
@@ -153,6 +158,9 @@ class Child:
             self._armed = False
             error = describe(exc, name)
         _flush()
+        if os.getpid() != self._pid:
+            # The block forked, and this is the fork: it must not go on as a second child of the supervisor.
+            os._exit(int(error is not None))
         for picture in self._shown.images:
             write_all(self._say, encode("image", header["id"], picture))
         self._answer(header["id"], self._shown.result(error), error is not None)

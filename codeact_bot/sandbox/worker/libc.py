@@ -8,19 +8,25 @@ SET_PDEATHSIG, SET_DUMPABLE, SET_CHILD_SUBREAPER = 1, 4, 36
 try:
     import _ctypes
 
-    _library = _ctypes.dlopen(None, 2)
-    _addresses = {name: _ctypes.dlsym(_library, name) for name in ("prctl", "fflush")}
+    _library = _ctypes.dlopen(None, 2)  # type: ignore[arg-type]
 except (ImportError, OSError, AttributeError):
-    _addresses = {}
+    _library = 0
+
+
+def _call(name: str, *arguments: object) -> None:
+    """Call a C function, where the C library can be reached and has it: macOS has no prctl."""
+    if _library:
+        try:
+            _ctypes.call_cdeclfunction(_ctypes.dlsym(_library, name), arguments)
+        except OSError:
+            return
 
 
 def prctl(option: int, value: int) -> None:
-    """Set an attribute of this process, where the C library can be reached."""
-    if _addresses:
-        _ctypes.call_cdeclfunction(_addresses["prctl"], (option, value, 0, 0, 0))
+    """Set an attribute of this process."""
+    _call("prctl", option, value, 0, 0, 0)
 
 
 def flush() -> None:
     """Write out what C code has printed and the C library still holds."""
-    if _addresses:
-        _ctypes.call_cdeclfunction(_addresses["fflush"], (None,))
+    _call("fflush", None)

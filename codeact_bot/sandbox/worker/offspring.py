@@ -6,13 +6,14 @@ import os
 import struct
 import time
 from fcntl import fcntl, ioctl
+from termios import FIONREAD
 from typing import Any, Callable
 
 from .child import become_child
 from .frames import CHUNK, decode
 from .processes import kill_all
 
-F_SETPIPE_SZ, FIONREAD = 1031, 0x541B
+F_SETPIPE_SZ = 1031
 PIPE = 1024 * 1024
 
 

@@ -24,6 +24,20 @@ def send(target: int, number: int) -> None:
 
 
 def _descendants() -> set[int]:
+    parents = _parents()
+    family = {os.getpid()}
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in family} - family
+        if not more:
+            return family - {os.getpid()}
+        family |= more
+
+
+def _parents() -> dict[int, int]:
+    """Return the parent of every process."""
+    if not os.path.exists("/proc/self/stat"):
+        with os.popen("ps -A -o pid=,ppid=") as lines:
+            return {int(pid): int(parent) for pid, parent in (line.split() for line in lines)}
     parents = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -32,12 +46,7 @@ def _descendants() -> set[int]:
                     parents[int(name)] = int(about.read().rpartition(")")[2].split()[1])
             except OSError:
                 continue
-    family = {os.getpid()}
-    while True:
-        more = {pid for pid, parent in parents.items() if parent in family} - family
-        if not more:
-            return family - {os.getpid()}
-        family |= more
+    return parents
 
 
 def oom_kills() -> int:

@@ -93,7 +93,7 @@ class Shown:
         lines = [[_cell(item) for item in row] for row in (part.itertuples(index=False, name=None) if pandas else part.rows())]
         if pandas and not _plain(part.index):
             heads.insert(0, _cell(part.index.name or ""))
-            lines = [[_cell(label)] + line for label, line in zip(part.index, lines)]
+            lines = [[_cell(label), *line] for label, line in zip(part.index, lines)]
             columns += 1
         self._room -= sum(len(item) for line in lines for item in line)
         if self._room < 0:

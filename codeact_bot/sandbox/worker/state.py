@@ -1,6 +1,6 @@
 """Saving and bringing back the state of a session: variables, definitions, the working folder.
 
-A snapshot is two lengths, a JSON document (definitions), a pickle of the variables, and a tar of the working folder, zlib-compressed as a whole.
+A snapshot is two lengths, a JSON document (definitions), a pickle (variables) and a tar (working folder), zlib-compressed as a whole.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ class Bounded(io.RawIOBase):
 
 
 def save(space: dict[str, Any], definitions: dict[str, ast.stmt], limit: int, send: Callable[[bytes], None]) -> bytes:
-    """Send the state piece by piece; returns the report {names, dropped} or {error}. `limit` bounds the compressed and four times the plain size."""
+    """Send the state piece by piece; returns the report {names, dropped} or {error}.
+
+    `limit` bounds the bytes sent; before compression variables and files may have four times as many each.
+    """
     try:
         variables, kept, dropped = _pickle(_variables(space), 4 * limit)
         sources = [ast.unparse(node) for name, node in definitions.items() if _current(space, name, node)]
@@ -87,8 +90,10 @@ def load(space: dict[str, Any], data: bytes, remember: Callable[[ast.stmt], None
         first, second = LENGTHS.unpack_from(plain)
         start = LENGTHS.size
         with tarfile.open(fileobj=io.BytesIO(plain[start + first + second :])) as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extraction_filter = tarfile.data_filter
             for member in archive.getmembers():
-                archive.extract(member, ".", set_attrs=True, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+                archive.extract(member, ".")
         for source in json.loads(plain[start : start + first]):
             failed += _replay(space, source, remember)
         for name, piece in pickle.loads(plain[start + first : start + first + second]):
@@ -115,8 +120,8 @@ def _replay(space: dict[str, Any], source: str, remember: Callable[[ast.stmt], N
 
 def _definable(space: dict[str, Any]) -> list[str]:
     """Return names of the functions and classes that were defined here; they are kept as source."""
-    kinds = (types.FunctionType, type)
-    return [name for name, value in space.items() if isinstance(value, kinds) and value.__module__ == "__main__" and not name.startswith("_")]
+    here = {name: value for name, value in space.items() if isinstance(value, (types.FunctionType, type)) and not name.startswith("_")}
+    return [name for name, value in here.items() if value.__module__ == "__main__"]
 
 
 def _variables(space: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def _current(space: dict[str, Any], name: str, node: ast.stmt) -> bool:
     """Whether a definition still stands: its name may mean something else by now, or nothing."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return True
-    return name in space and isinstance(space[name], (types.FunctionType, type)) or (name in space and callable(space[name]))
+    return callable(space.get(name))
 
 
 def _import(name: str, module: types.ModuleType) -> str:
@@ -151,7 +156,7 @@ def _pickle(variables: dict[str, Any], limit: int) -> tuple[bytes, list[str], li
 
 def _dump(value: object, limit: int) -> bytes:
     out = Bounded(limit)
-    pickle.Pickler(out, 4).dump(value)  # type: ignore[arg-type]
+    pickle.Pickler(out, 4).dump(value)
     return b"".join(out.parts)
 
 
@@ -168,7 +173,13 @@ def _picklable(value: object, limit: int) -> bool:
 def _tar(limit: int) -> list[bytes]:
     """Return the working folder's folders and regular files as the parts of a tar."""
     out = Bounded(limit)
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted(os.listdir(".")):
-            archive.add(name, filter=lambda member: member if member.isreg() or member.isdir() else None)
+            archive.add(name, filter=_wanted)
     return out.parts
+
+
+def _wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Take folders and regular files; hidden ones and __pycache__ do not count."""
+    name = member.name.rpartition("/")[2]
+    return None if name.startswith(".") or name == "__pycache__" or not (member.isreg() or member.isdir()) else member

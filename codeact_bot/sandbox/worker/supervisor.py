@@ -19,6 +19,8 @@ from .processes import oom_kills, send, signal_name
 
 QUEUE = 1024 * 1024
 """Bytes that may wait for the host before the code's output is no longer read."""
+REST = 2
+"""Milliseconds for which small pieces of output are left to gather."""
 LISTED = 1000
 NAMES = 200
 
@@ -41,6 +43,7 @@ class Supervisor:
         self._config: dict[str, Any] = {}
         self._job: Job | None = None
         self._steps = 0
+        self._rest = 0.0
         self._names: list[str] = []
         self._loss: list[str] | None = None
         self._woken, wake = os.pipe()
@@ -64,19 +67,24 @@ class Supervisor:
                 poll.register(0, select.POLLIN)
             if self._out:
                 poll.register(1, select.POLLOUT)
+            if self._child.orders:
+                poll.register(self._child.order, select.POLLOUT)
+            wait, now = None, time.monotonic()
+            if self._job is not None:
+                wait = max(0, int((self._job.due() - now) * 1000) + 1)
             if self._child.pid and len(self._out) <= QUEUE:
                 poll.register(self._child.heard, select.POLLIN)
                 # Between steps output stays in the pipe: it belongs to the next step.
-                if self._job is not None and self._job.kind != "snapshot":
-                    poll.register(self._child.printed, select.POLLIN)
-            if self._child.orders:
-                poll.register(self._child.order, select.POLLOUT)
-            wait = None if self._job is None else max(0, int((self._job.due() - time.monotonic()) * 1000) + 1)
+                if wait is not None and self._job is not None and self._job.kind != "snapshot":
+                    if now >= self._rest:
+                        poll.register(self._child.printed, select.POLLIN)
+                    else:
+                        wait = min(wait, REST)
             self._attend({fd for fd, _ in poll.poll(wait)})
 
     def _attend(self, ready: set[int]) -> None:
-        if self._child.printed in ready:
-            self._take_output(CHUNK)
+        if self._child.printed in ready and self._take_output(CHUNK) < CHUNK // 4:
+            self._rest = time.monotonic() + REST / 1000
         if self._child.heard in ready and not self._child.hear(self._relay):
             self._child.destroy()
             self._bury()

@@ -86,7 +86,7 @@ def _frames(trace: TracebackType | None, name: str) -> tuple[int | None, list[st
             lines.append("  %s, line %d%s" % (file, number, "" if code.co_name == "<module>" else ", in " + code.co_name))
             source = linecache.getline(file, number).strip()
             lines += ["    " + source] if source else []
-        elif lines:
+        elif lines and not file.startswith("<codeact_worker."):
             folded.append("%s:%d in %s" % ("/".join(file.split("/")[-2:]), number, code.co_name))
         trace = trace.tb_next
     lines += _fold(folded)
