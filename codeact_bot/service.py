@@ -7,9 +7,10 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from codeact_bot.agent.loop import Loop
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
@@ -105,7 +106,10 @@ class Service:
         reply = await self._reply(lease, turn)
         session = self._sessions.of(lease.thread)
         outcome = await self._outcome(lease, turn, session, reply, stop)
-        done = await asyncio.shield(self._store.end_turn(lease, turn.id, outcome))
+        await to_the_end(self._finish(lease, turn.id, outcome, session, reply))
+
+    async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, session: ThreadSession, reply: Reply) -> None:
+        done = await self._store.end_turn(lease, turn_id, outcome)
         await reply.show(TurnDone(turn=done))
         await self._keep_state(lease, session, reply)
 
@@ -172,7 +176,7 @@ class Service:
             renewing.cancel()
             await asyncio.wait([renewing])
             if not lost:
-                await asyncio.shield(self._store.release(lease))
+                await to_the_end(self._store.release(lease))
 
     async def _renew(self, lease: Lease, stop: asyncio.Event) -> None:
         clock = asyncio.get_running_loop().time
@@ -188,3 +192,13 @@ class Service:
             except StoreUnavailable:
                 if clock() - renewed >= LEASE_SECONDS:
                     raise
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work` to its end even when cancelled meanwhile, and only then be cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
