@@ -63,7 +63,9 @@ def _image() -> str:
 
 
 def _ask_docker(question: Callable[[docker.DockerClient], str]) -> str:
-    where = os.environ.get("DOCKER_HOST", "the default socket")
+    where = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if where.startswith("unix://") and not Path(where.removeprefix("unix://")).exists():  # docker-py would leak a socket over it
+        return f"Docker cannot be reached at {where}; is it running?"
     try:
         client = docker.from_env(timeout=20)
     except DockerException as error:

@@ -39,7 +39,7 @@ async def test_variables_and_history_last_from_turn_to_turn():
         await agent.run("Keep 41.")
         result = await agent.run("One more?")
         history = await agent.history()
-    assert result.executions[0].output == "42\n"
+    assert result.executions[0].output == "42\n", result.executions
     assert [turn.outcome.text for turn in history] == ["Kept.", "42."]
     assert any("Keep 41." in message.content for message in seen)
 
