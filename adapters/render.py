@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codeact_bot.types import Ending, Execution, RunCode, Status, Step, Table, Turn
+from codeact_bot.types import Ending, Execution, Malformed, RunCode, Status, Step, Table, Turn
 
 _SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor
@@ -71,7 +71,9 @@ def cost_text(cost: float, *, estimated: bool = False) -> str:
 
 def step_ok(step: Step) -> bool:
     """Whether the step did what it meant to do."""
-    return step.execution is None or step.execution.status is Status.OK
+    if step.execution is None:
+        return not isinstance(step.action, Malformed)
+    return step.execution.status is Status.OK
 
 
 def step_summary(step: Step) -> str:

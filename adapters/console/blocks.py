@@ -167,7 +167,7 @@ def recap(turn: Turn) -> Text:
     """Show an earlier turn in two lines."""
     out = Text.assemble(("› ", "bright_black"), (one_line(turn.incoming.text, 68), "dim bold"), no_wrap=True, overflow="ellipsis")
     if turn.outcome is not None:
-        out.append(f"\n  {one_line(turn.outcome.text, 200)}", style="dim")
+        out.append(f"\n  {one_line(turn.outcome.text.replace('**', '').replace('`', ''), 200)}", style="dim")
     return out
 
 

@@ -150,9 +150,11 @@ class ConsoleReply:
         return told
 
     def _dropped(self) -> None:
-        told = self._end_prose()
-        if told.strip():
+        self._foot.tail(None)
+        self._prose.flush()
+        if self._said:
             self._console.print(blocks.note("The connection to the model broke and what it said is void; it is asked again.", "dim italic"))
+        self._said = False
 
     def _code(self, index: int, code: str) -> None:
         self._end_prose()
