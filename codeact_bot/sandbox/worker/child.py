@@ -6,6 +6,7 @@ import ast
 import builtins
 import fcntl
 import io
+import json
 import linecache
 import os
 import resource
@@ -17,7 +18,7 @@ from typing import Any, Coroutine, NoReturn
 from . import libc
 from .frames import CHUNK, decode, encode, write_all
 from .shown import Shown
-from .trouble import describe, warn
+from .trouble import describe, tame_warnings
 
 NAMES = 200
 HIGH = 60
@@ -56,6 +57,10 @@ def become_child(config: dict[str, Any], order: int, say: int, print_to: int) ->
                 continue
         Child(order, say, print_to).serve()
         status = 0
+    except BaseException:
+        import traceback
+
+        write_all(print_to, traceback.format_exc().encode())
     finally:
         os._exit(status)
 
@@ -65,7 +70,7 @@ class Child:
 
     def __init__(self, order: int, say: int, print_to: int) -> None:
         self._order, self._say, self._print_to = order, say, print_to
-        self._pid = os.getpid()
+        self._pid, self._fork = os.getpid(), 0
         self._orders = bytearray()
         self._armed = False
         self._loop: Any = None
@@ -122,6 +127,8 @@ class Child:
     def _interrupted(self, number: int, frame: object) -> None:
         if self._armed:
             raise KeyboardInterrupt
+        if self._fork:
+            os.kill(self._fork, signal.SIGKILL)
 
     def _open_streams(self) -> None:
         """Put descriptors and streams right again, whatever the block before did to them."""
@@ -143,7 +150,7 @@ class Child:
 
     def _run(self, header: dict[str, Any], code: str) -> None:
         self._open_streams()
-        warn(sys.modules)
+        tame_warnings()
         name = "<step %d>" % header["step"]
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         self._shown = Shown(header)
@@ -214,24 +221,46 @@ class Child:
             self._definitions[name] = node
 
     def _snapshot(self, header: dict[str, Any]) -> None:
-        """Let a fork do it: state stays as it is, and the memory that it takes is given back."""
+        """Let a fork do it: state stays as it is, the memory that it takes is given back, and it can be killed."""
+        out, into = os.pipe()
+        report, answers = b"", bytearray()
+        try:
+            self._fork = os.fork()
+        except OSError as exc:
+            report = json.dumps({"error": "no process can be had for it: %s." % exc.strerror}).encode()
+        else:
+            if self._fork == 0:
+                self._save(header, into)
+        os.close(into)
+        while True:
+            data = os.read(out, CHUNK)
+            if not data:
+                break
+            answers += data
+            frame = decode(answers)
+            while frame is not None:
+                if frame[0]["type"] == "done":
+                    report = frame[1]
+                else:
+                    write_all(self._say, encode("snapshot", header["id"], frame[1]))
+                frame = decode(answers)
+        os.close(out)
+        if self._fork:
+            os.waitpid(self._fork, 0)
+        self._fork = 0
+        self._answer(header["id"], report or b'{"error": "it took too long or too much memory."}')
+
+    def _save(self, header: dict[str, Any], into: int) -> NoReturn:
         from . import state
 
-        pid = os.fork()
-        if pid:
-            os.waitpid(pid, 0)
-            return
         try:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1)
             os.dup2(null, 2)
-            report = state.save(self._space, self._definitions, header["limit"], lambda piece: self._piece(header["id"], piece))
-            write_all(self._say, encode("done", header["id"], report))
+            report = state.save(self._space, self._definitions, header["limit"], lambda piece: write_all(into, encode("snapshot", 0, piece)))
+            write_all(into, encode("done", 0, report))
         finally:
             os._exit(0)
-
-    def _piece(self, number: int, piece: bytes) -> None:
-        write_all(self._say, encode("snapshot", number, piece))
 
     def _restore(self, header: dict[str, Any], body: bytes) -> None:
         from . import state

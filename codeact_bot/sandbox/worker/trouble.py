@@ -5,8 +5,9 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from types import ModuleType, TracebackType
-from typing import Any
+import warnings
+from types import TracebackType
+from typing import TextIO
 
 SHORT = 200
 """Characters of a note or of a cause's message."""
@@ -34,15 +35,17 @@ def describe(exc: BaseException, name: str) -> dict[str, object] | None:
     return {"type": title[:SHORT], "message": message, "traceback": text[-2 * MESSAGE :], "line": line}
 
 
-def warn(modules: dict[str, ModuleType]) -> None:
+def tame_warnings() -> None:
     """Let warnings be shown in one line each, without those about a missing screen."""
-    modules["warnings"].__dict__["showwarning"] = _show_warning
+    warnings.showwarning = _show_warning
 
 
-def _show_warning(message: Any, category: type, filename: str, number: int, file: Any = None, line: str | None = None) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
     text = str(message)
     if not any(word in text for word in HEADLESS):
-        where = " (%s, line %d)" % (filename, number) if filename.startswith("<step ") else ""
+        where = " (%s, line %d)" % (filename, lineno) if filename.startswith("<step ") else ""
         print("%s: %s%s" % (category.__name__, text, where), file=file or sys.stderr)
 
 
