@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from os.path import commonprefix
+from collections import deque
 
 from codeact_bot.types import Action, Answer, Malformed, RunCode
 
@@ -175,9 +175,7 @@ def _tag_at(line: str) -> int:
 
 def _in_string(code: str) -> bool:
     """Whether the end of `code` lies inside a string literal."""
-    last = None
-    for last in _STRING.finditer(code):
-        pass
+    last = next(iter(deque(_STRING.finditer(code), maxlen=1)), None)
     return last is not None and last.end() == len(code) and not last[0].startswith("#") and not (last["end"] or last["stop"])
 
 
@@ -189,7 +187,7 @@ def _plain(code: str) -> str:
     while lines and not lines[0].strip():
         lines.pop(0)
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())] if lines else ""
-    return "\n".join(line[len(commonprefix([line, indent])) :] for line in lines).rstrip()
+    return "\n".join(line.removeprefix(indent) if line.startswith(indent) else line.lstrip(" \t") for line in lines).rstrip()
 
 
 def _fault(code: str) -> str:

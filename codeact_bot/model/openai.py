@@ -117,6 +117,16 @@ class OpenAIModel:
                 raise ModelRefused(f"The server at {self._server.shown} offers no model. Load one there, or name one in CODEACT_MODEL.")
         return self._name
 
+    async def check(self) -> str:
+        """Ask the server once for its models and return the name in use. Raises ModelRefused, ModelUnavailable."""
+        offered = await self._guarded(self._offered(), self._deadline())
+        if isinstance(offered, Fault):
+            raise offered.error
+        if self._name and offered and self._name not in offered:
+            some = ", ".join(offered[:5])
+            raise ModelRefused(f"The server at {self._server.shown} does not offer {self._name}, but {some}. Name one of those in CODEACT_MODEL.")
+        return await self.resolve()
+
     async def complete(self, messages: Sequence[Message], hear: Hear) -> Completion:
         """Stream one completion into `hear`. Raises ModelUnavailable, ModelRefused."""
         began = time.monotonic()

@@ -1,0 +1,88 @@
+"""Who may import whom, and what must not be loaded before it is used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DATA = {"codeact_bot.types", "codeact_bot.errors"}
+CORE = DATA | {"codeact_bot.ports"}
+COMMANDS = {"cli", "chat", "archive", "doctor", "api", "app"}
+HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
+
+MODULES = sorted(path for package in ("codeact_bot", "adapters") for path in (ROOT / package).rglob("*.py"))
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            inside = "worker" in path.parts and node.level == 1
+            assert inside or node.level == 0, f"{path}: imports are absolute, but inside the worker"
+            yield f"codeact_bot.sandbox.worker.{node.module}" if inside else node.module
+
+
+def ours(path):
+    return {module for module in imports(path) if module.partition(".")[0] in ("codeact_bot", "adapters")}
+
+
+def allowed(name):
+    """Return the modules, and the packages with all in them, that a module may import."""
+    head, _, rest = name.partition(".")
+    room = rest.partition(".")[0]
+    if head == "adapters":
+        return CORE | {"adapters.render"} | ({f"adapters.{room}"} if room else set())
+    if room in ("types", "errors"):
+        return set()
+    if room == "ports":
+        return DATA
+    if room in ("agent", "sandbox", "store", "model"):
+        return CORE | {f"codeact_bot.{room}"}
+    if room in ("service", "sessions"):
+        return CORE | {"codeact_bot.agent", "codeact_bot.sessions"}
+    if room in ("settings", "log", "export", "notebook"):
+        return CORE | {"codeact_bot.notebook"}
+    assert room in COMMANDS | {""}, f"{name} has no place in the tree yet: docs/architecture.md says where things live"
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_follow_the_plan(path):
+    rooms = allowed(name_of(path))
+    if rooms is None:
+        return
+    wrong = {module for module in ours(path) if not any(module == room or module.startswith(room + ".") for room in rooms)}
+    assert not wrong, f"{name_of(path)} must not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "codeact_bot/sandbox/worker").glob("*.py")), ids=lambda path: path.stem)
+def test_the_worker_needs_the_standard_library_alone(path):
+    outside = {module.partition(".")[0] for module in imports(path)} - sys.stdlib_module_names
+    assert outside <= {"codeact_bot"}, f"the worker imports {outside}"
+    assert all(module.startswith("codeact_bot.sandbox.worker.") for module in ours(path))
+
+
+@pytest.mark.parametrize("module", ["codeact_bot", "codeact_bot.cli"])
+def test_nothing_heavy_is_loaded_at_start(module):
+    script = f"import sys, {module}; print(*(m for m in {HEAVY!r} if m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip() == ""
+
+
+@pytest.mark.parametrize("module", ["codeact_bot.model.openai", "codeact_bot.app"])
+def test_back_ends_are_loaded_when_used(module):
+    script = f"import sys, {module}; print(*(m for m in ('docker', 'openai', 'motor', 'rich') if m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip() == ""
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path) != "codeact_bot.types"], ids=name_of)
+def test_modules_stay_small(path):
+    assert len(path.read_text().splitlines()) <= 320
