@@ -17,17 +17,13 @@ from typing import Any, TypeVar
 from docker import APIClient
 from docker.errors import APIError, DockerException, NotFound
 from docker.types import LogConfig, Ulimit
-from requests.exceptions import RequestException
 
 from codeact_bot.errors import ImageUnavailable, ProtocolViolated, SandboxLost
 from codeact_bot.ports import Progress, Session
 from codeact_bot.sandbox import engine, image, owner
 from codeact_bot.sandbox.attach import DockerChannel
-from codeact_bot.sandbox.engine import diagnose
 from codeact_bot.sandbox.remote import RemoteSession, Startup, worker_command
 from codeact_bot.types import Check, Preparing, Resources
-
-__all__ = ["Check", "DockerSandbox", "diagnose"]
 
 T = TypeVar("T")
 
@@ -110,7 +106,7 @@ class DockerSandbox:
             if self._runtime and self._runtime not in info["Runtimes"]:
                 raise engine.unknown_runtime(self._runtime)
             record = image.ensure(client, self.image, self._base_image, progress)
-        except (DockerException, RequestException) as error:
+        except (DockerException, OSError) as error:
             raise engine.explain(error, image=self.image) from error
         self._volumes = tuple(record["Config"].get("Volumes") or ())
 
@@ -118,8 +114,13 @@ class DockerSandbox:
         """Start a session; `label` marks its container. Raises SandboxUnavailable, ImageUnavailable."""
         if not self._ready:
             await self.prepare(lambda _: None)
-        name, attached = await self._launched(label)
-        channel = await DockerChannel.over(attached, functools.partial(self._in_thread, self._remove, name))
+        container, attached = await self._launched(label)
+        try:
+            channel = await DockerChannel.over(attached, functools.partial(self._in_thread, self._remove, container))
+        except BaseException:
+            attached.close()
+            self._threads.submit(self._remove, container)
+            raise
         try:
             return await RemoteSession.open(channel, Startup(memory=self._resources.memory))
         except (SandboxLost, ProtocolViolated) as error:
@@ -135,7 +136,7 @@ class DockerSandbox:
         except asyncio.CancelledError:
             self._threads.submit(launching.add_done_callback, self._discard)
             raise
-        except (DockerException, RequestException) as error:
+        except (DockerException, OSError) as error:
             raise engine.explain(error, image=self.image, runtime=self._runtime or "") from error
 
     def _launch(self, label: str) -> tuple[str, socket.socket]:
@@ -213,12 +214,16 @@ class DockerSandbox:
         """Remove the containers of dead processes; returns how many those were. Raises SandboxUnavailable."""
         try:
             return await self._in_thread(self._reap)
-        except (DockerException, RequestException) as error:
+        except (DockerException, OSError) as error:
             raise engine.explain(error) from error
 
     def _reap(self) -> int:
         found = self._connected().containers(all=True, filters={"label": f"{LABEL}=sandbox"})
         return sum(self._remove(one["Id"]) for one in found if _is_left(one))
+
+    async def diagnose(self) -> tuple[Check, ...]:
+        """Find out what of Docker works here, for `codeact-bot doctor`."""
+        return await engine.diagnose(self.image, self._runtime or "")
 
     async def aclose(self) -> None:
         """Wait for what is being removed, and close the connections."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,8 +13,6 @@ from typing import Any, TypeVar
 from docker import APIClient
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound
-from requests.exceptions import ConnectionError as Unreachable
-from requests.exceptions import RequestException
 
 from codeact_bot.errors import CodeactError, ImageUnavailable, SandboxUnavailable
 from codeact_bot.types import Check
@@ -40,9 +40,18 @@ def connect() -> APIClient:
             "forward its socket (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST) and set DOCKER_HOST=unix:///tmp/docker.sock."
         )
     try:
+        _knock()
         return APIClient(base_url=address(), version="auto", timeout=TIMEOUT, max_pool_size=CONNECTIONS)
-    except (DockerException, RequestException) as error:
+    except (DockerException, OSError) as error:
         raise explain(error) from error
+
+
+def _knock() -> None:
+    """Connect to the engine's Unix socket once: docker-py leaks its own where nobody listens. Raises OSError."""
+    if address().startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.settimeout(TIMEOUT)
+            knocking.connect(address().removeprefix("unix://"))
 
 
 def explain(error: Exception, *, image: str = "", runtime: str = "") -> CodeactError:
@@ -51,11 +60,11 @@ def explain(error: Exception, *, image: str = "", runtime: str = "") -> CodeactE
         return ImageUnavailable(f"The sandbox image {image} is not there any more. Run `codeact-bot doctor`, then try again.")
     if isinstance(error, APIError):
         return _refused(str(error.explanation or error).strip().rstrip("."), image, runtime)
-    if "PermissionError" in repr(error) or "Permission denied" in str(error):
+    if isinstance(error, PermissionError):
         return SandboxUnavailable(
             f"Docker at {address()} does not let this user in. Join the group `docker` (sudo usermod -aG docker $USER) and log in again."
         )
-    if isinstance(error, Unreachable) or "connection" in str(error).lower():
+    if isinstance(error, OSError) or "connection" in str(error).lower():
         return SandboxUnavailable(
             f"Could not reach Docker at {address()}. Is it running? Start it (sudo systemctl start docker, or Docker Desktop), "
             "or say with DOCKER_HOST where it is."
@@ -64,10 +73,10 @@ def explain(error: Exception, *, image: str = "", runtime: str = "") -> CodeactE
 
 
 def _refused(reason: str, image: str, runtime: str) -> CodeactError:
-    if "unknown" in reason.lower() and "runtime" in reason.lower():
-        return unknown_runtime(runtime)
-    if "executable file not found" in reason or "no such file or directory" in reason.lower():
+    if 'exec: "python3"' in reason:
         return ImageUnavailable(f"The image {image} has no python3. Set CODEACT_IMAGE to an image with Python 3.9 or newer.")
+    if runtime and re.search("unknown (or invalid )?runtime", reason, re.IGNORECASE):
+        return unknown_runtime(runtime)
     return SandboxUnavailable(f"Docker could not start a sandbox: {reason}. `codeact-bot doctor` shows what works here.")
 
 
@@ -105,12 +114,12 @@ async def aside(work: Callable[[], T]) -> T:
     return await done
 
 
-async def diagnose(image: str = "") -> tuple[Check, ...]:
-    """Find out what of Docker works here, for `codeact-bot doctor`; `image` is the sandbox image's tag."""
-    return await aside(lambda: _diagnose(image))
+async def diagnose(image: str, runtime: str) -> tuple[Check, ...]:
+    """Find out what of Docker works here: the engine, its runtimes (`runtime` must be one, if any is named), its limits, the image."""
+    return await aside(lambda: _diagnose(image, runtime))
 
 
-def _diagnose(image: str) -> tuple[Check, ...]:
+def _diagnose(image: str, runtime: str) -> tuple[Check, ...]:
     try:
         client = connect()
     except SandboxUnavailable as error:
@@ -118,16 +127,18 @@ def _diagnose(image: str) -> tuple[Check, ...]:
         return (Check(name="Docker", ok=False, text=f"{what}.", remedy=remedy),)
     try:
         info = client.info()
-        there = bool(image) and bool(client.images(name=image))
-    except (DockerException, RequestException) as error:
+        there = bool(client.images(name=image))
+    except (DockerException, OSError) as error:
         return (Check(name="Docker", ok=False, text=str(explain(error))),)
     finally:
         client.close()
     engine = Check(name="Docker", ok=True, text=f"version {info['ServerVersion']} at {address()}")
-    return (engine, _runtimes(info), _limits(info), *([_image(image, there)] if image else []))
+    return (engine, _runtimes(info, runtime), _limits(info), _image(image, there))
 
 
-def _runtimes(info: dict[str, Any]) -> Check:
+def _runtimes(info: dict[str, Any], runtime: str) -> Check:
+    if runtime and runtime not in info["Runtimes"]:
+        return Check(name="Docker runtimes", ok=False, text=f"no {runtime}", remedy=str(unknown_runtime(runtime)))
     names = sorted(name for name in info["Runtimes"] if not name.startswith("io.containerd"))
     return Check(name="Docker runtimes", ok=True, text=f"{', '.join(names)}; {info['DefaultRuntime']} is the default")
 
