@@ -33,9 +33,9 @@ async def doctor() -> int:
 def show(console: Console, check: Check) -> None:
     """Print one check, its remedy below it."""
     mark, style = MARKS[check.ok]
-    console.print(Text.assemble((mark, style), f" {check.name:<14} {check.text}"), soft_wrap=True)
+    console.print(Text.assemble((mark, style), f" {check.name:<16} {check.text}"), soft_wrap=True)
     if check.remedy:
-        console.print(Text(f"{'':<17}→ {check.remedy}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"{'':<19}→ {check.remedy}", style="yellow"), soft_wrap=True)
 
 
 async def checks(settings: Settings) -> AsyncIterator[Check]:
