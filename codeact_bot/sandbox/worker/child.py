@@ -177,21 +177,35 @@ class Child:
         body, last = list(tree.body), None
         if body and isinstance(body[-1], ast.Expr) and not _silent(body[-1], code):
             last = ast.Expression(body.pop().value)
+        parts = [compile(ast.Module(body, []), name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)]
+        if last is not None:
+            parts.append(compile(last, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
         try:
-            self._evaluate(ast.Module(body, []), name, "exec")
+            value = self._evaluate(parts)
             for node in body:
                 self._remember(node)
-            value = None if last is None else self._evaluate(last, name, "eval")
             if value is not None:
                 self._space["_"] = value
                 self._shown.value(value)
         finally:
             self._shown.figures()
 
-    def _evaluate(self, tree: ast.Module | ast.Expression, name: str, mode: str) -> object:
-        compiled = compile(tree, name, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        value = eval(compiled, self._space)
-        return self._wait_for(value) if compiled.co_flags & CO_COROUTINE else value
+    def _evaluate(self, parts: list[types.CodeType]) -> object:
+        """Return the last part's value. Only a block that awaits runs inside the event loop, so that `asyncio.run` works in the others."""
+        if any(part.co_flags & CO_COROUTINE for part in parts):
+            return self._wait_for(self._awaited(parts))
+        value = None
+        for part in parts:
+            value = eval(part, self._space)
+        return value
+
+    async def _awaited(self, parts: list[types.CodeType]) -> object:
+        value = None
+        for part in parts:
+            value = eval(part, self._space)
+            if part.co_flags & CO_COROUTINE:
+                value = await value
+        return value
 
     def _wait_for(self, coroutine: Coroutine[Any, Any, object]) -> object:
         import asyncio

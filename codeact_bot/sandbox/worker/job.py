@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from .processes import now
+
 GRACE = 1.0
 """Seconds between the first KeyboardInterrupt and SIGKILL."""
 AGAIN = 0.25
@@ -22,6 +24,7 @@ class Job:
         self.files: int = header.get("files", 0)
         self.began = time.monotonic()
         self.deadline: float = self.began + header["seconds"]
+        self.born = now()
         self.reason = ""
         self.again = self.kill_at = 0.0
         output = header.get("output", 0)

@@ -15,7 +15,7 @@ from .folder import Folder
 from .frames import CHUNK, MAX_BODY, decode, encode, size_text
 from .job import AGAIN, Job
 from .offspring import Offspring
-from .processes import oom_kills, send, signal_name
+from .processes import end_newer, oom_kills, send, signal_name
 
 QUEUE = 1024 * 1024
 """Bytes that may wait for the host before the code's output is no longer read."""
@@ -200,6 +200,9 @@ class Supervisor:
             names = header.get("names")
             if isinstance(names, list) and all(isinstance(name, str) for name in names):
                 self._names = [name[:100] for name in names[:NAMES]]
+            if job.reason and not end_newer(self._child.pid, job.born):
+                self._child.destroy()
+                return
             self._finish(job, body, "error" if header.get("failed") else "ok")
 
     def _finish(self, job: Job, body: bytes, status: str, message: str = "", lost: bool = False) -> None:
