@@ -70,7 +70,7 @@ class ConsoleAdapter:
 
     async def listen(self, inbox: Inbox) -> None:
         """Greet, then hand in line after line, each once the one before is answered; returns when the person leaves."""
-        with self._interruptible(inbox):
+        with _silent_keys(), self._interruptible(inbox):
             try:
                 await self._greet()
                 async for line in self._lines():
@@ -123,7 +123,7 @@ class ConsoleAdapter:
         self._idle.clear()
         while await self._desk.waiting(self.thread) and not self._commands.leaving:
             self._console.print(blocks.note("A message from before is answered first.", "yellow"))
-            await self._answered()
+            await self._idle.wait()
             self._idle.clear()
         self._idle.set()
 
@@ -138,7 +138,7 @@ class ConsoleAdapter:
         self._presses = 0
         self._console.print()
         if await inbox.accept(incoming):
-            await self._answered()
+            await self._idle.wait()
         self._idle.set()
 
     async def _command(self, text: str) -> bool:
@@ -152,10 +152,6 @@ class ConsoleAdapter:
             return True
         finally:
             self._working = None
-
-    async def _answered(self) -> None:
-        with _silent_keys():
-            await self._idle.wait()
 
     @contextmanager
     def _interruptible(self, inbox: Inbox) -> Iterator[None]:
@@ -184,12 +180,13 @@ class ConsoleAdapter:
 
 @contextmanager
 def _silent_keys() -> Iterator[None]:
-    """Keep keys typed during a run from garbling the screen; they are there when the prompt comes back."""
+    """Keep keys typed during a run from garbling the screen; the next prompt gets them, Enter included."""
     if not sys.stdin.isatty():
         yield
         return
     before = termios.tcgetattr(sys.stdin)
     silent = termios.tcgetattr(sys.stdin)
+    silent[0] &= ~termios.ICRNL
     silent[3] &= ~termios.ECHO
     termios.tcsetattr(sys.stdin, termios.TCSADRAIN, silent)
     try:

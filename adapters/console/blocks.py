@@ -56,9 +56,32 @@ class Tame:
             yield segment if segment.control else Segment(clean(segment.text), segment.style)
 
 
+class Trimmed:
+    """Renders another renderable without blank lines at its ends and without blanks at the ends of its lines."""
+
+    def __init__(self, inner: RenderableType) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = [_stripped(line) for line in console.render_lines(self._inner, options, pad=False)]
+        while lines and not lines[0]:
+            del lines[0]
+        while lines and not lines[-1]:
+            del lines[-1]
+        for line in lines:
+            yield from line
+            yield Segment.line()
+
+
+def _stripped(line: list[Segment]) -> list[Segment]:
+    while line and not line[-1].text.strip():
+        line = line[:-1]
+    return [*line[:-1], Segment(line[-1].text.rstrip(), line[-1].style)] if line else line
+
+
 def markdown(text: str) -> RenderableType:
     """Render the model's prose; addresses of links are spelled out, since a label may lie."""
-    return Tame(Markdown(clean(text), code_theme=THEME, hyperlinks=False))
+    return Trimmed(Tame(Markdown(clean(text), code_theme=THEME, hyperlinks=False)))
 
 
 def code(text: str, index: int) -> RenderableType:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.console import blocks
+from adapters.console.foot import Foot
 from adapters.console.saving import Folder, link
 from adapters.render import one_line, size_text, turn_summary
 from codeact_bot.errors import CodeactError, FileRefused
@@ -112,10 +113,14 @@ class Commands:
         return True
 
     async def _guarded(self, run: Callable[[str], Awaitable[None]], rest: str) -> None:
+        foot = Foot(self._console)
+        foot.status("at work")
         try:
             await run(rest)
-        except (CodeactError, OSError) as problem:
+        except (CodeactError, OSError, ValueError) as problem:
             self._say(str(problem), "red")
+        finally:
+            foot.close()
 
     def _say(self, text: str, style: str = "none") -> None:
         self._console.print(blocks.note(text, style))

@@ -128,11 +128,8 @@ class ConsoleReply:
 
     def _thought(self, text: str) -> None:
         done = self._prose.add(text)
-        if self._foot.moving:
-            if done:
-                self._say(done)
-            self._foot.tail(blocks.markdown(self._prose.rest) if self._prose.rest.strip() else None)
-        elif done:
+        self._foot.tail(blocks.markdown(self._prose.rest) if self._prose.rest.strip() else None)
+        if done:
             self._say(done)
 
     def _say(self, text: str) -> None:
@@ -164,10 +161,10 @@ class ConsoleReply:
 
     def _printed(self, text: str) -> None:
         lines = self._output.add(text)
-        if lines:
-            self._console.print(blocks.gutter(lines, self._console), end="")
         tail = self._output.tail
         self._foot.tail(blocks.gutter(tail, self._console) if tail else None)
+        if lines:
+            self._console.print(blocks.gutter(lines, self._console), end="")
 
     def _step_done(self, step: Step, saved: list[RenderableType]) -> None:
         self._foot.tail(None)

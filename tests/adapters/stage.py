@@ -145,6 +145,8 @@ class Stage:
     def __init__(self, play: Play) -> None:
         self.accepted: list[Incoming] = []
         self.stopped = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.ready.set()
         self.done: list[Turn] = []
         self.backlog: list[Incoming] = []
         self.adapter: ChatAdapter | None = None
@@ -174,6 +176,7 @@ class Stage:
         await self._play(self, turn, reply)
 
     async def files(self, thread: ThreadId) -> Sequence[tuple[str, int]]:
+        await self.ready.wait()
         return [(name, len(data)) for name, data in sorted(self.folder.items())]
 
     async def fetch(self, thread: ThreadId, name: str) -> File:

@@ -13,6 +13,8 @@ from tests.adapters import stage
 
 async def main(folder: Path, play: str) -> None:
     core = stage.Stage({"all": stage.play_every_kind, "stop": stage.play_until_stopped}[play])
+    if play == "stop":
+        core.ready.clear()
     adapter = ConsoleAdapter(
         thread=stage.THREAD,
         author=Author(id="1", name="Ada"),

@@ -54,6 +54,7 @@ async def test_paper_gets_no_escape_codes(chat: Played) -> None:
     text = await chat.lines("first")
     assert "\x1b" not in text
     assert "thinking" not in text
+    assert "Let me look at sales.csv. sales\n\nThen group it.\n" in text
     assert text.count("The west leads. sales") == 1
 
 

@@ -84,14 +84,27 @@ def test_ctrl_c_stops_the_run_and_not_the_program(endless: Terminal) -> None:
     assert "LEFT after 2: ['go', 'again']" in endless.text
 
 
+def test_ctrl_c_gives_up_a_command_that_hangs(endless: Terminal) -> None:
+    endless.type(f"/files{ENTER}")
+    endless.wait_for("Ctrl-C stops")
+    endless.interrupt()
+    endless.wait_for("Stopped.")
+    endless.wait_for("›", times=2)
+    endless.type(CTRL_D)
+    assert endless.wait_end() == 0
+
+
 def test_keys_during_a_run_do_not_garble_the_screen_and_are_not_lost(endless: Terminal) -> None:
     endless.type(f"go{ENTER}")
     endless.wait_for("step 1 · running")
-    endless.type("typed ahead")
+    endless.type("typed ahead\x7f\x7f\x7f\x7f\x7fbefore\rand a draft")
     endless.interrupt()
     endless.wait_for("Stopped. Variables are kept.")
-    assert "typed ahead" not in endless.text.partition("Stopped. Variables")[0]
-    endless.wait_for("› typed ahead")
+    assert "typed" not in endless.text.partition("Stopped. Variables")[0]
+    endless.wait_for("› typed before")
+    endless.wait_for("step 1 · running")
+    endless.interrupt()
+    endless.wait_for("› and a draft")
 
 
 def test_commands_are_completed_and_misspelt_ones_corrected(chat: Terminal) -> None:
@@ -99,6 +112,7 @@ def test_commands_are_completed_and_misspelt_ones_corrected(chat: Terminal) -> N
     chat.wait_for("show this conversation's questions")
     chat.type(f"\t{ENTER}")
     chat.wait_for("Nothing has been asked")
+    assert "╯\n\n› /history" in chat.text
     chat.type(f"/exprot{ENTER}")
     chat.wait_for("Did you mean /export?")
 
