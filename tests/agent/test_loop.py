@@ -98,7 +98,7 @@ async def test_a_broken_stream_runs_nothing_twice(stage):
 
 
 async def test_a_malformed_action_tells_the_model(stage):
-    model = ScriptedModel([code("ls -l | head"), "Done."])
+    model = ScriptedModel([code("cat in.csv | head -3"), "Done."])
     turn = await stage.turn(model)
     assert "Nothing was run" in model.asked[1][-1].content
     assert turn.outcome.ending is Ending.ANSWERED
