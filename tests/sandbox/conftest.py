@@ -66,7 +66,7 @@ class Tried:
         self.session = session
         self.printed: list[str] = []
 
-    async def run(self, code: str, *, seconds: float = 20, bounds: Bounds = Bounds()) -> Execution:  # noqa: B008
+    async def run(self, code: str, *, seconds: float = 20, bounds: Bounds = Bounds()) -> Execution:
         """Run code, whatever comes of it; `printed` collects what was shown while it ran."""
         self.printed = []
         return await self.session.run(code, seconds=seconds, bounds=bounds, printed=self._print)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from codeact_bot.types import Action, Answer, Author, CodeError, Completion, Ending, Execution, File, Incoming, Lease, Outcome, RunCode
-from codeact_bot.types import Status, Step, Thread, ThreadId, Turn, Usage
-from codeact_bot.ports import Store
+from codeact_bot.types import (
+    Author,
+    Ending,
+    Outcome,
+)
 
 ANN = Author(id="U1", name="Ann")
 BOB = Author(id="U2", name="Bob")
