@@ -112,7 +112,7 @@ def error(problem: CodeError, source: str, console: Console) -> RenderableType:
     if problem.line is not None and 1 <= problem.line <= len(lines):
         parts.append(_excerpt(lines, problem.line))
     message = clean(problem.message).strip()
-    parts.append(Text.assemble((problem.type, "bold red"), (f": {message}" if message else "", "red")))
+    parts.append(Text.assemble((clean(problem.type), "bold red"), (f": {message}" if message else "", "red")))
     frames = clean(problem.traceback).strip("\n").split("\n")
     if sum(line.lstrip().startswith("File ") for line in frames) > 1:
         parts.append(gutter(_last(frames, TRACEBACK_LINES), console))

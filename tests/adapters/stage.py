@@ -98,7 +98,7 @@ def every_kind(turn: Turn, words: str = "sales") -> list[Event]:
         CODE,
         status=Status.ERROR,
         output=f"{words}\n",
-        error=CodeError(type="KeyError", message=f"'prcie' {words}", traceback=FRAMES + words, line=6),
+        error=CodeError(type="KeyError" if words == "sales" else words, message=f"'prcie' {words}", traceback=FRAMES + words, line=6),
     )
     malformed = Step(index=1, completion=completion(), action=Malformed(thought="", code=words, reason=f"Not Python: {words}"))
     good = ran(

@@ -17,7 +17,7 @@ from tests.adapters import stage
 
 HOSTILE = (
     "\x1b[2J\x1b[31mred\x1b]0;title\x07\x1b]8;;http://evil\x07link\x1b]8;;\x07\x1bP1$r\x1b\\\x9b2J\x90x\x9c"
-    "\x07\x08\x0e\x7f\u202eevil\u2066\u200b\u200f\ufeff\U000e0041 [bold red]markup[/] [link=x]y[/link] &#x202e;&#x1b;[2J \r over"
+    "\x07\x08\x0e\x7f\u202eevil\u2066\u200b\u200f\ufeff\U000e0041 [bold red]markup[/] [link=x]y[/link] [label](http://lie) &#x202e;&#x1b;[2J \r over"
 )
 
 
@@ -91,7 +91,7 @@ async def test_nothing_that_sandbox_or_model_write_controls_the_place(place: Pla
     text = place.screen.getvalue()
     assert not [c for c in text if unicodedata.category(c) == "Cf"]
     assert not set(text) & set("\x07\x08\x0e\x7f\x90\x9b\x9c")
-    for sequence in ("\x1b[2J", "\x1b]0;", "\x1bP", "evil\x07", ";;http://evil"):
+    for sequence in ("\x1b[2J", "\x1b]0;", "\x1bP", "evil\x07", ";;http://evil", ";http://lie"):
         assert sequence not in text
     assert "[bold red]markup[/]" in text
 
