@@ -39,7 +39,11 @@ class EmbeddedMongo:
 
     async def __aenter__(self) -> str:
         """Start the server or join the running one; returns its address. Raises StoreUnavailable."""
-        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, self._progress)
+        loop = asyncio.get_running_loop()
+
+        def tell(news: Preparing) -> None:
+            loop.call_soon_threadsafe(partial(self._progress, news))
+
         joining = asyncio.ensure_future(asyncio.to_thread(self._join, tell))
         try:
             return await asyncio.shield(joining)
