@@ -44,11 +44,13 @@ def count(number: int, noun: str) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """`0.04 s`, `3.2 s`, `1 min 20 s`."""
+    """`40 ms`, `3.2 s`, `1 min 20 s`."""
     if seconds >= 59.5:
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} min {rest} s"
-    return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.2f} s" if seconds < 0.095 else f"{seconds:.1f} s"
+    if seconds < 0.095:
+        return f"{max(1, round(seconds * 1000))} ms"
+    return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
 
 
 def size_text(size: int) -> str:

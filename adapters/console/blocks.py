@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markdown import Markdown
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
 from rich.segment import Segment
@@ -84,10 +83,17 @@ def markdown(text: str) -> RenderableType:
     return Trimmed(Tame(Markdown(clean(text), code_theme=THEME, hyperlinks=False)))
 
 
-def code(text: str, index: int) -> RenderableType:
-    """Show a step's code between two rules, so that copying it takes no borders along."""
+def code(text: str, index: int, console: Console) -> RenderableType:
+    """Show a step's code between two rules, so that copying it takes no borders along; on paper its lines are not wrapped."""
     title = Text(f"step {index + 1}", style="dim")
-    return Group(Rule(title, align="left", style="dim"), _syntax(text), Rule(style="dim"))
+    body: RenderableType = _syntax(text) if console.is_terminal else _numbered(text)
+    return Group(Rule(title, align="left", style="dim"), body, Rule(style="dim"))
+
+
+def _numbered(text: str) -> Text:
+    lines = clean(text).strip("\n").split("\n")
+    width = len(str(len(lines)))
+    return Text("\n".join(f"  {n:>{width}} {line}".rstrip() for n, line in enumerate(lines, 1)), no_wrap=True, overflow="ignore")
 
 
 def _syntax(text: str) -> Syntax:
@@ -225,11 +231,6 @@ def value(text: str, console: Console) -> RenderableType:
     """Show the last expression's value."""
     lines = clean(text).rstrip("\n").split("\n")
     return gutter(lines, console, style="none")
-
-
-def indented(item: RenderableType) -> RenderableType:
-    """Set something two cells in."""
-    return Padding(item, (0, 0, 0, 2))
 
 
 def remarks(execution: Execution) -> list[str]:

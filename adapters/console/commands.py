@@ -147,7 +147,7 @@ class Commands:
     async def _keep(self, file: File) -> None:
         data = file.data if file.data is not None else await self._desk.load(file)
         path = await asyncio.to_thread(self.folder.keep, file.name, data)
-        self._console.print(Text.assemble(("saved  ", "dim"), link(path, len(data))))
+        self._console.print(Text.assemble(("saved  ", "dim"), link(path, len(data))), soft_wrap=True)
 
     async def _attach(self, path: str) -> None:
         if not path:
@@ -186,7 +186,7 @@ class Commands:
             path = await asyncio.to_thread(_write, words[0], file.name, data)
         else:
             path = await asyncio.to_thread(self.folder.keep, file.name, data)
-        self._console.print(Text.assemble(("saved  ", "dim"), link(path, file.size)))
+        self._console.print(Text.assemble(("saved  ", "dim"), link(path, file.size)), soft_wrap=True)
 
     async def _new(self, _: str) -> None:
         self.thread = self._desk.new_thread()

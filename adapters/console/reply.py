@@ -155,7 +155,7 @@ class ConsoleReply:
 
     def _code(self, index: int, code: str) -> None:
         self._end_prose()
-        self._console.print(blocks.code(code, index))
+        self._console.print(blocks.code(code, index, self._console), crop=False)
         self._step = index
         self._foot.status(f"step {index + 1} · running")
 
@@ -164,14 +164,14 @@ class ConsoleReply:
         tail = self._output.tail
         self._foot.tail(blocks.gutter(tail, self._console) if tail else None)
         if lines:
-            self._console.print(blocks.gutter(lines, self._console), end="")
+            self._console.print(blocks.gutter(lines, self._console), end="", crop=False)
 
     def _step_done(self, step: Step, saved: list[RenderableType]) -> None:
         self._foot.tail(None)
         rest = self._output.flush()
         self._output = Printed()
         if rest:
-            self._console.print(blocks.gutter(rest, self._console), end="")
+            self._console.print(blocks.gutter(rest, self._console), end="", crop=False)
         told = self._end_prose()
         self._cost += step.completion.usage.cost
         self._step = step.index + 1
@@ -188,18 +188,18 @@ class ConsoleReply:
 
     def _result(self, step: Step, done: Execution, saved: list[RenderableType]) -> None:
         if done.value is not None and not blocks.repeats(done.value, done.tables):
-            self._console.print(blocks.value(done.value, self._console), end="")
+            self._console.print(blocks.value(done.value, self._console), end="", crop=False)
         for table in done.tables:
             self._console.print(blocks.table(table, self._console.width))
         if done.error is not None and isinstance(step.action, RunCode):
-            self._console.print(blocks.error(done.error, step.action.code, self._console))
+            self._console.print(blocks.error(done.error, step.action.code, self._console), crop=False)
         sentence = trouble(done)
         if sentence:
             self._console.print(blocks.note(sentence, "red" if done.status is not Status.STOPPED else "yellow"))
         for image in done.images:
             self._draw(image)
         for item in saved:
-            self._console.print(item)
+            self._console.print(item, soft_wrap=True)
         for remark in blocks.remarks(done):
             self._console.print(blocks.note(remark, "dim"))
 

@@ -58,6 +58,21 @@ async def test_paper_gets_no_escape_codes(chat: Played) -> None:
     assert text.count("The west leads. sales") == 1
 
 
+async def test_paper_does_not_wrap_code_and_paths(tmp_path: Path) -> None:
+    code = f"total = {' + '.join('abcdefgh')}  # {'long ' * 30}end"
+
+    async def play(core: stage.Stage, turn: stage.Turn, reply: stage.Reply) -> None:
+        await reply.show(stage.CodeStarted(index=0, code=code))
+        step = stage.ran(0, code, output="long " * 30 + "end\n", files=(File.of("long-" * 16 + ".csv", b"x"),))
+        await reply.show(stage.StepDone(step=step))
+        await reply.show(stage.ended(turn, [step], "Done."))
+
+    text = await Played(tmp_path, play, width=40).lines("first")
+    assert f"  1 {code}\n" in text
+    assert f"│ {'long ' * 30}end\n" in text
+    assert f"{'long-' * 16}.csv  1 B\n" in text
+
+
 async def test_a_tour_shows_its_questions_and_files(chat: Played) -> None:
     text = await chat.lines(Line(text="Look", files=(File.of("sales.csv", b"1234"),)), demo=True)
     assert "› Look\n  + sales.csv 4 B" in text

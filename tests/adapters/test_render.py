@@ -45,7 +45,7 @@ def test_cleaning_twice_changes_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.004, "0.00 s"), (0.04, "0.04 s"), (0.42, "0.4 s"), (9.96, "10 s"), (59.4, "59 s"), (59.9, "1 min 0 s"), (80, "1 min 20 s")],
+    [(0.004, "4 ms"), (0.04, "40 ms"), (0.0, "1 ms"), (0.42, "0.4 s"), (9.96, "10 s"), (59.4, "59 s"), (59.9, "1 min 0 s"), (80, "1 min 20 s")],
 )
 def test_seconds(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
