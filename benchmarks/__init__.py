@@ -1,0 +1,1 @@
+"""How fast the sandboxes are, beside the bare limit: `python -m benchmarks`."""

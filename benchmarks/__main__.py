@@ -1,0 +1,50 @@
+"""`python -m benchmarks [--quick] [--image TAG] [--write]`: measure the limit and ours in one run and print them side by side."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from benchmarks import report
+from benchmarks.figures import Figures, measure
+from benchmarks.subjects import Bare, Subject, prepared, process
+from codeact_bot.errors import CodeactError
+
+
+async def main() -> None:
+    """Measure, print, and write where asked to."""
+    asked = _arguments()
+    size = {"starts": 5, "executions": 1000} if asked.quick else {"starts": 15, "executions": 10_000}
+    rows: list[Figures] = []
+    for runtime in (None, "runsc"):
+        try:
+            ours = await prepared(asked.image, runtime)
+        except CodeactError as error:
+            print(f"Not measured: {error}")
+            continue
+        rows += [await _row(subject, size) for subject in (Bare(ours.sandbox.image, runtime), ours)]
+    rows.append(await _row(await process(), size))
+    text = report.table(rows)
+    print(text)
+    if asked.write:
+        report.write(text)
+
+
+async def _row(subject: Subject, size: dict[str, int]) -> Figures:
+    print(f"measuring {subject.name} …", flush=True)
+    try:
+        return await measure(subject, **size)
+    finally:
+        await subject.aclose()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the sandboxes beside the bare limit.")
+    parser.add_argument("--quick", action="store_true", help="few repetitions, below a minute")
+    parser.add_argument("--image", default="", help="the image to use instead of the project's own")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
