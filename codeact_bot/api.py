@@ -176,8 +176,8 @@ class Agent:
             self.store = store
             self._listener = _Listener()
             service = Service(store=store, sessions=sessions, loop=loop, adapters=[self._listener])
-            serving = asyncio.create_task(service.run(), name="codeact-bot")
-            stack.push_async_callback(_cancelled, serving)
+            self._serving = asyncio.create_task(service.run(), name="codeact-bot")
+            stack.push_async_callback(_cancelled, self._serving)
             await self._listener.inbox()
             self._stack = stack.pop_all()
         return self
@@ -213,7 +213,7 @@ class Agent:
         try:
             await inbox.accept(incoming)
             while True:
-                event = await queue.get()
+                event = await self._next(queue)
                 done = isinstance(event, TurnDone)
                 if done:
                     del self._listener.queues[key]
@@ -223,6 +223,17 @@ class Agent:
         finally:
             if self._listener.queues.pop(key, None) is not None:
                 await inbox.stop(key)
+
+    async def _next(self, queue: asyncio.Queue[Event]) -> Event:
+        """Return the next event. Raises RunFailed where the service has died, which it must not."""
+        getting = asyncio.create_task(queue.get())
+        try:
+            await asyncio.wait([getting, self._serving], return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                return getting.result()
+        finally:
+            getting.cancel()
+        raise RunFailed("The agent is closed; open a new one.") from (None if self._serving.cancelled() else self._serving.exception())
 
     async def history(self, thread: str | None = None) -> Sequence[Turn]:
         """Return a conversation's turns, oldest first."""

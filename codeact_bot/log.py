@@ -1,4 +1,4 @@
-"""Logging: one line per record, with an action and the ids of thread and turn; never a secret, never a person's text at info level."""
+"""Logging: one line per record, with an action and the ids of conversation and turn; never a secret, never a person's text at info level."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import logging
 import sys
 from pathlib import Path
 
-FIELDS = ("action", "thread", "turn", "step")
+FIELDS = ("action", "conversation", "turn", "step")
 
 
 class Line(logging.Formatter):
-    """`2026-11-24T00:10:04 warning message action=… thread=…`."""
+    """`2026-11-24T00:10:04 warning message action=… conversation=…`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, followed by its traceback where it has one."""

@@ -94,9 +94,11 @@ class Service:
             async with self._held(lease) as stop:
                 await self._turn(lease, stop)
         except LeaseLost as error:
-            log.warning("%s", error, extra={"action": "turn", "thread": lease.thread})
+            log.warning("%s", error, extra={"action": "turn", "conversation": lease.thread})
         except CodeactError as error:
-            log.error("%s", error, extra={"action": "turn", "thread": lease.thread})
+            log.error("%s", error, extra={"action": "turn", "conversation": lease.thread})
+        except Exception:
+            log.exception("Serving a thread failed", extra={"action": "turn", "conversation": lease.thread})
         finally:
             self._free.release()
             self._wake.set()
@@ -133,7 +135,7 @@ class Service:
         except CodeactError as error:
             return Outcome(ending=Ending.FAILED, text=str(error))
         except Exception:
-            log.exception("The turn failed", extra={"action": "turn", "thread": lease.thread, "turn": turn.id})
+            log.exception("The turn failed", extra={"action": "turn", "conversation": lease.thread, "turn": turn.id})
             return Outcome(ending=Ending.FAILED, text=f"Something went wrong inside the bot; its log has the details under turn {turn.id}.")
         assert done.outcome is not None
         return done.outcome

@@ -153,3 +153,12 @@ def test_the_documented_code_runs(page, tmp_path, monkeypatch, openai_server, do
     assert blocks
     for block in blocks:
         exec(compile(block, page, "exec"), {"__name__": "__main__"})  # the documentation's own code
+
+
+async def test_a_fault_of_ours_is_logged_and_the_agent_goes_on(caplog):
+    model = ScriptedModel([RuntimeError("a bug"), "Still here."])
+    async with Agent(model=model, sandbox="process") as agent:
+        with pytest.raises(RunFailed, match="its log has the details"):
+            await agent.run("Break.")
+        assert (await agent.run("Are you there?")).text == "Still here."
+    assert "a bug" in caplog.text

@@ -28,7 +28,7 @@ def command(home):
         environment = {**known, "HOME": str(home), "COLUMNS": "100", **variables}
         binary = Path(sys.executable).parent / "codeact-bot"
         return subprocess.run(
-            [binary, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, cwd=home, timeout=240
+            [binary, *arguments], check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, cwd=home, timeout=240
         )
 
     return run

@@ -73,19 +73,23 @@ class Folder:
         parts = name.split("/")
         if any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise OSError(errno.EINVAL, "the name is not allowed")
+        return self._descend(parts[:-1], make), parts[-1]
+
+    def _descend(self, parts: list[str], make: bool = False) -> int:
+        """Open the folder at the end of a path, making what is missing if asked to. Raises OSError."""
         here = os.dup(self._root)
-        for part in parts[:-1]:
+        for part in parts:
             try:
                 if make:
                     try:
                         os.mkdir(part, 0o755, dir_fd=here)
                     except FileExistsError:
                         pass
-                there = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+                there = _enter(part, here)
             finally:
                 os.close(here)
             here = there
-        return here, parts[-1]
+        return here
 
     def _scan(self) -> dict[str, tuple[int, int, int]]:
         """Return sizes, times of change in nanoseconds and inodes."""
@@ -94,7 +98,7 @@ class Folder:
         while waiting and left > 0:
             prefix = waiting.pop()
             try:
-                fd = os.open(prefix or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._root)
+                fd = self._descend(prefix.split("/")[:-1])
             except OSError:
                 continue
             try:
@@ -123,6 +127,16 @@ class Folder:
                 elif stat.S_ISREG(about.st_mode) and _presentable(name):
                     found[name] = (about.st_size, about.st_mtime_ns, about.st_ino)
         return looked
+
+
+def _enter(part: str, parent: int) -> int:
+    """Open a folder that is no link. Raises OSError."""
+    fd = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    # gVisor follows a link here in spite of O_NOFOLLOW.
+    if os.path.samestat(os.stat(part, dir_fd=parent, follow_symlinks=False), os.fstat(fd)):
+        return fd
+    os.close(fd)
+    raise OSError(errno.ELOOP, "it is behind a link")
 
 
 def _presentable(name: str) -> bool:
