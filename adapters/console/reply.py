@@ -164,14 +164,14 @@ class ConsoleReply:
         tail = self._output.tail
         self._foot.tail(blocks.gutter(tail, self._console) if tail else None)
         if lines:
-            self._console.print(blocks.gutter(lines, self._console), end="", crop=False)
+            self._console.print(blocks.gutter(lines, self._console), end="", soft_wrap=True)
 
     def _step_done(self, step: Step, saved: list[RenderableType]) -> None:
         self._foot.tail(None)
         rest = self._output.flush()
         self._output = Printed()
         if rest:
-            self._console.print(blocks.gutter(rest, self._console), end="", crop=False)
+            self._console.print(blocks.gutter(rest, self._console), end="", soft_wrap=True)
         told = self._end_prose()
         self._cost += step.completion.usage.cost
         self._step = step.index + 1
@@ -188,7 +188,7 @@ class ConsoleReply:
 
     def _result(self, step: Step, done: Execution, saved: list[RenderableType]) -> None:
         if done.value is not None and not blocks.repeats(done.value, done.tables):
-            self._console.print(blocks.value(done.value, self._console), end="", crop=False)
+            self._console.print(blocks.value(done.value, self._console), end="", soft_wrap=True)
         for table in done.tables:
             self._console.print(blocks.table(table, self._console.width))
         if done.error is not None and isinstance(step.action, RunCode):
