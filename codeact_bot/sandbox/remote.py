@@ -44,8 +44,8 @@ class Startup:
 class RemoteSession:
     """Talks to one worker. A reader takes frames off the channel, and each request waits for those that carry its number."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, patience: float = PATIENCE) -> None:
+        self._channel, self._patience = channel, patience
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Answers] = {}
         self._busy = asyncio.Lock()
@@ -54,9 +54,11 @@ class RemoteSession:
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, channel: Channel, startup: Startup | None = None, *, seconds: float = 30.0) -> Self:
-        """Greet the worker at the other end. Raises SandboxLost, ProtocolViolated; the channel is closed then."""
-        session = cls(channel)
+    async def open(
+        cls, channel: Channel, startup: Startup | None = None, *, seconds: float = 30.0, patience: float = PATIENCE
+    ) -> Self:
+        """Greet the worker at the other end, which has `seconds` for its start. Raises SandboxLost; the channel is closed then."""
+        session = cls(channel, patience)
         session._reader = asyncio.create_task(session._read())
         told = startup or Startup()
         try:
@@ -88,13 +90,13 @@ class RemoteSession:
         try:
             async with self._busy:
                 await self._converse(code, seconds, bounds, collector)
-            files, notes = await self._fetch(collector.changed, bounds)
+            execution = collector.execution(*await self._fetch(collector.changed, bounds))
         except (SandboxLost, ProtocolViolated) as exc:
             await self._fail(exc)
             return collector.lost(str(exc))
         if collector.failure is not None:
             raise collector.failure
-        return collector.execution(files, notes)
+        return execution
 
     async def _converse(self, code: str, seconds: float, bounds: Bounds, collector: Collector) -> None:
         if collector.muted:
@@ -239,7 +241,7 @@ class RemoteSession:
     @contextlib.asynccontextmanager
     async def _request(self, kind: str, fields: Mapping[str, object], body: bytes = b"", *, seconds: float) -> AsyncIterator[Answers]:
         number = next(self._numbers)
-        answers = self._waiting[number] = Answers(number, seconds + PATIENCE)
+        answers = self._waiting[number] = Answers(number, seconds + self._patience)
         try:
             await self._send(Frame(type=kind, id=number, fields=fields, body=body))
             yield answers
