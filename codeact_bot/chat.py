@@ -73,16 +73,19 @@ async def chat(thread: str | None) -> int:
     return 0
 
 
-async def demo() -> int:
-    """Play the tour with the scripted model, whatever is configured; returns 1 where a stop of it was not answered."""
-    turns = await _converse(load(openai_api_key=None, openai_base_url=""), None, _tour(), keyboard=False)
+async def demo(console: Console | None = None, stops: slice = slice(None)) -> int:
+    """Play the tour, or some stops of it, with the scripted model, whatever is configured; returns 1 where one was not answered."""
+    settings = load(openai_api_key=None, openai_base_url="")
+    turns = await _converse(settings, None, _tour(stops), keyboard=False, console=console)
     return int(not turns or any(turn.outcome is None or turn.outcome.ending is not Ending.ANSWERED for turn in turns))
 
 
-async def _converse(settings: Settings, thread: str | None, lines: AsyncIterator[Line] | None, *, keyboard: bool) -> Sequence[Turn]:
+async def _converse(
+    settings: Settings, thread: str | None, lines: AsyncIterator[Line] | None, *, keyboard: bool, console: Console | None = None
+) -> Sequence[Turn]:
     """Talk until the lines are over and the person leaves the keyboard."""
     log.configure(settings.log_level, settings.data / "codeact-bot.log")
-    console = Console(highlight=False)
+    console = console or Console(highlight=False)
     foot = Foot(console)
     try:
         async with open_app(settings, foot.prepare, strangers=False) as app:
@@ -123,8 +126,8 @@ def _full(thread: str) -> ThreadId:
     return ThreadId(thread if ":" in thread else f"{PLATFORM}:{thread}")
 
 
-async def _tour() -> AsyncIterator[Line]:
+async def _tour(stops: slice = slice(None)) -> AsyncIterator[Line]:
     from codeact_bot.model.tour import TOUR
 
-    for stop in TOUR:
+    for stop in TOUR[stops]:
         yield Line(text=stop.question, files=stop.files)

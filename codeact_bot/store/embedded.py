@@ -78,7 +78,7 @@ class EmbeddedMongo:
         reasons: list[str] = []
         choices: Iterable[Mongod | Container] = chain((Mongod(self._folder, program) for program in programs()), self._servers()[1:])
         for server in choices:
-            label = f"Starting a private MongoDB ({server.name})"
+            label = "Starting a private MongoDB"
             tell(Preparing(label=label))
             try:
                 server.start()
