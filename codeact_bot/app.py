@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.window import Window
-from codeact_bot.errors import SandboxUnavailable
+from codeact_bot.errors import ImageUnavailable, SandboxUnavailable
 from codeact_bot.ports import ChatAdapter, Model, Progress, Sandbox, Store
 from codeact_bot.service import Service
 from codeact_bot.sessions import Sessions
@@ -40,6 +40,8 @@ class App:
     model: Model
     sessions: Sessions
     loop: Loop
+    fallbacks: tuple[str, ...] = ()
+    """Why something is not as preferred, one sentence each."""
 
     def service(self, *adapters: ChatAdapter) -> Service:
         """Make the service that works for these adapters."""
@@ -53,13 +55,14 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
     Raises ConfigurationInvalid, StoreUnavailable, SandboxUnavailable, ImageUnavailable.
     """
     async with AsyncExitStack() as stack:
+        fallbacks: list[str] = []
         store = await stack.enter_async_context(open_store(settings, progress))
-        sandbox = await stack.enter_async_context(open_sandbox(settings, progress, strangers=strangers))
+        sandbox = await stack.enter_async_context(open_sandbox(settings, progress, strangers=strangers, fell_back=fallbacks.append))
         model = make_model(settings)
         stack.push_async_callback(model.aclose)
         sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=settings.pool))
         loop = make_loop(settings, model, sandbox)
-        yield App(settings=settings, store=store, sandbox=sandbox, model=model, sessions=sessions, loop=loop)
+        yield App(settings=settings, store=store, sandbox=sandbox, model=model, sessions=sessions, loop=loop, fallbacks=tuple(fallbacks))
 
 
 def make_loop(settings: Settings, model: Model, sandbox: Sandbox) -> Loop:
@@ -107,9 +110,11 @@ async def open_store(settings: Settings, progress: Progress) -> AsyncIterator[St
 
 
 @asynccontextmanager
-async def open_sandbox(settings: Settings, progress: Progress, *, strangers: bool) -> AsyncIterator[Sandbox]:
+async def open_sandbox(
+    settings: Settings, progress: Progress, *, strangers: bool, fell_back: Callable[[str], None] = log.warning
+) -> AsyncIterator[Sandbox]:
     """Open the configured sandbox and remove what dead workers left. Raises SandboxUnavailable, ImageUnavailable."""
-    sandbox = await choose_sandbox(settings, progress, strangers=strangers)
+    sandbox = await choose_sandbox(settings, progress, strangers=strangers, fell_back=fell_back)
     try:
         await sandbox.reap()
         yield sandbox
@@ -117,8 +122,8 @@ async def open_sandbox(settings: Settings, progress: Progress, *, strangers: boo
         await sandbox.aclose()
 
 
-async def choose_sandbox(settings: Settings, progress: Progress, *, strangers: bool) -> Sandbox:
-    """Return the sandbox that the settings ask for, ready to start sessions.
+async def choose_sandbox(settings: Settings, progress: Progress, *, strangers: bool, fell_back: Callable[[str], None]) -> Sandbox:
+    """Return the sandbox that the settings ask for, ready to start sessions; `fell_back` is told why it is not the preferred one.
 
     `auto` is Docker; a process where Docker does not answer, if only the person who started the program uses it.
     """
@@ -129,10 +134,10 @@ async def choose_sandbox(settings: Settings, progress: Progress, *, strangers: b
         return await _prepared(make_process(settings), progress)
     try:
         return await _prepared(make_docker(settings), progress)
-    except SandboxUnavailable as error:
+    except (SandboxUnavailable, ImageUnavailable) as error:
         if settings.sandbox == "docker" or not process_allowed:
             raise
-        log.warning("Docker is not usable, code runs in a process: %s", error, extra={"action": "sandbox"})
+        fell_back(f"Docker is not usable, so code runs in a process. {error}")
         return await _prepared(make_process(settings), progress)
 
 

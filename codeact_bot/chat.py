@@ -105,6 +105,7 @@ async def _adapter(app: App, console: Console, thread: str | None, lines: AsyncI
         sandbox=app.sandbox.name,
         warning=getattr(app.sandbox, "warning", ""),
         demo=not app.settings.has_model,
+        notes=app.fallbacks,
     )
     return ConsoleAdapter(
         thread=ThreadId(thread) if thread else new_thread(PLATFORM),

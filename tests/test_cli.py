@@ -101,3 +101,9 @@ def test_doctor_fails_where_nothing_can_run(command):
     assert ended.returncode == 1
     assert "✗ MongoDB" in ended.stdout
     assert "✗ Docker" in ended.stdout
+
+
+def test_without_docker_the_chat_says_that_it_falls_back(command):
+    ended = command("chat", DOCKER_HOST="unix:///nowhere.sock")
+    check_tour(ended)
+    assert "Docker is not usable, so code runs in a process." in ended.stdout
