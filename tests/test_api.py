@@ -9,8 +9,15 @@ import pytest
 from codeact_bot import Agent, File, Limits, MemoryStore, ProcessSandbox, Result, ScriptedModel, run_sync
 from codeact_bot.errors import ConfigurationInvalid, ModelRefused, RunFailed, ThreadNotFound
 from codeact_bot.types import CodeStarted, Ending, Output, Status, StepDone, ThreadId, TurnDone
+from tests import openai_server
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def model_url():
+    with openai_server.running() as url:
+        yield url
 
 
 def code(text):
@@ -144,15 +151,16 @@ def test_run_sync():
 
 @pytest.mark.needs("docker")
 @pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
-def test_the_documented_code_runs(page, tmp_path, monkeypatch, openai_server, docker_image):
+def test_the_documented_code_runs(page, tmp_path, monkeypatch, model_url, docker_image, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OPENAI_BASE_URL", openai_server)
+    monkeypatch.setenv("OPENAI_BASE_URL", model_url)
     monkeypatch.setenv("CODEACT_IMAGE", docker_image)
     (tmp_path / "orders.csv").write_text("week,orders\n1,10\n2,12\n")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks
     for block in blocks:
         exec(compile(block, page, "exec"), {"__name__": "__main__"})  # the documentation's own code
+    assert "1267650600228229401496703205376" in capsys.readouterr().out
 
 
 async def test_a_fault_of_ours_is_logged_and_the_agent_goes_on(caplog):

@@ -49,8 +49,10 @@ def allowed(name):
         return CORE | {f"codeact_bot.{room}"}
     if room in ("service", "sessions"):
         return CORE | {"codeact_bot.agent", "codeact_bot.sessions"}
-    if room in ("settings", "log", "export", "notebook"):
-        return CORE | {"codeact_bot.notebook"}
+    if room == "export":
+        return CORE | {"codeact_bot.agent", "codeact_bot.store", "codeact_bot.notebook"}
+    if room in ("settings", "log", "notebook"):
+        return CORE
     assert room in COMMANDS | {""}, f"{name} has no place in the tree yet: docs/architecture.md says where things live"
     return None
 
