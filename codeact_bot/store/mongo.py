@@ -25,10 +25,10 @@ from codeact_bot.types import File, Incoming, Lease, Outcome, Snapshot, Step, Th
 
 T = TypeVar("T")
 
-SELECTION_SECONDS = 5
-"""How long an operation looks for a server before it gives up."""
-OPERATION_SECONDS = 30
-"""How long one operation or transaction may take, its retries included."""
+TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
+"""How long to look for a server, to connect to it, and to wait for its answer."""
+TRANSACTION_SECONDS = 30
+"""How long one transaction may take, its retries included."""
 TOO_LARGE = {10334, 17280, 17419}
 """Codes with which a server refuses a document beyond 16 MiB."""
 
@@ -49,12 +49,12 @@ class MongoStore(History):
     async def open(cls, url: str, database: str = "codeact") -> MongoStore:
         """Connect and build the indexes. Raises StoreUnavailable, also for a server that is no replica set."""
         where = outages.address(url)
+        if not url.startswith(("mongodb://", "mongodb+srv://")):
+            raise StoreUnavailable(outages.no_address(where))
         try:
-            client: Any = AsyncIOMotorClient(
-                url, serverSelectionTimeoutMS=SELECTION_SECONDS * 1000, timeoutMS=OPERATION_SECONDS * 1000, tz_aware=True, tzinfo=UTC
-            )
+            client: Any = AsyncIOMotorClient(url, **TIMES, tz_aware=True, tzinfo=UTC)
         except (InvalidURI, ConfigurationError, ValueError) as error:
-            raise StoreUnavailable(f"{where} is no valid MongoDB address: {error}. Write mongodb://HOST:27017/?replicaSet=NAME.") from error
+            raise StoreUnavailable(outages.no_address(where)) from error
         store = cls(client, database, where)
         try:
             await store._prepare()
@@ -87,7 +87,7 @@ class MongoStore(History):
             task.exception()
 
     async def _transaction(self, body: Callable[[Any], Awaitable[T]]) -> T:
-        async with asyncio.timeout(OPERATION_SECONDS), await self._client.start_session() as session:
+        async with asyncio.timeout(TRANSACTION_SECONDS), await self._client.start_session() as session:
             result: T = await session.with_transaction(body)
             return result
 

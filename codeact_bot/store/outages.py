@@ -41,8 +41,13 @@ def reaching(method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Cal
 
 def address(url: str) -> str:
     """Return a MongoDB address without user, password and options."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.partition('?')[0].rpartition('@')[2]}"
+
+
+def no_address(where: str) -> str:
+    """Say what an address looks like."""
+    return f"{where!r} is no valid MongoDB address. Write mongodb://HOST:27017/?replicaSet=NAME."
 
 
 def phrase(error: BaseException, where: str) -> str:

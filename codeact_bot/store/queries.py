@@ -25,7 +25,9 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     ),
     "steps": (((("turn", 1), ("index", 1)), True),),
     "files.files": (((("filename", 1),), True),),
+    "files.chunks": (((("files_id", 1), ("n", 1)), True),),
     "snapshots.files": (((("filename", 1),), True),),
+    "snapshots.chunks": (((("files_id", 1), ("n", 1)), True),),
 }
 """Per collection: the keys of each index, and whether it is unique."""
 

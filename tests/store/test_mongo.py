@@ -1,0 +1,200 @@
+"""What only the store on MongoDB promises: indexes, bytes kept once, outages in words, room for any step."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+
+from codeact_bot.errors import LeaseLost, StoreUnavailable
+from codeact_bot.store.mongo import MongoStore
+from codeact_bot.types import Ending, Execution, File, Query, Snapshot, Status, Table, now
+from tests import parts, replica_set
+from tests.store.make import ANSWERED, ANY, MINUTE, ONE, TWO, answered, begun, claimed, message, ran, step
+
+pytestmark = pytest.mark.needs("mongo")
+
+Open = Callable[[], Awaitable[MongoStore]]
+
+
+@pytest.fixture
+async def store(open_mongo: Open) -> AsyncIterator[MongoStore]:
+    opened = await open_mongo()
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def raw(mongo_url: str, database: str) -> AsyncIterator[Any]:
+    """The driver's own view of this test's database."""
+    client: Any = AsyncIOMotorClient(mongo_url)
+    yield client[database]
+    await client.drop_database(database)
+    client.close()
+
+
+async def test_no_query_reads_a_whole_collection(store: MongoStore, raw: Any) -> None:
+    await raw.command("profile", 2)
+    await answered(store, message(), step(execution=ran(error="KeyError")))
+    await store.push(message("e2", TWO))
+    lease = await claimed(store)
+    for snapshot in (b"one", b"two"):
+        await store.save_snapshot(lease, Snapshot(data=snapshot, names=(), dropped=()))
+    await store.load_snapshot(TWO)
+    await store.save_file(File.of("a", b"a"))
+    await store.load_file(File.of("a", b"a").digest)
+    await store.ask_stop(TWO)
+    await store.stop_asked(lease)
+    await store.threads(limit=3)
+    for query in (
+        Query(), Query(thread=ONE), Query(person="ann"), Query(ending=Ending.ANSWERED), Query(error="KeyError"), Query(text="mean"), Query(since=now()),
+    ):  # fmt: skip
+        await store.find(query)
+    await store.turns(ONE, last=1)
+    await store.undo(ONE)
+    await raw.command("profile", 0)
+    scans = [each["command"] async for each in raw["system.profile"].find({"planSummary": "COLLSCAN"})]
+    assert [each for each in scans if (each.get("filter"), each.get("limit")) != ({}, 1)] == []  # GridFS looks whether its bucket is empty
+    assert await raw["system.profile"].count_documents({"planSummary": {"$regex": "IXSCAN"}}) > 20
+    sorted_in_memory = raw["system.profile"].find({"hasSortStage": True, "ns": {"$regex": r"\.(turns|threads)$"}})
+    assert [each["command"] async for each in sorted_in_memory] == []
+
+
+async def test_the_same_bytes_are_in_the_database_once(store: MongoStore, raw: Any) -> None:
+    data = b"x" * 600_000
+    await asyncio.gather(*(store.save_file(File.of(f"{number}", data)) for number in range(6)))
+    assert await raw["files.files"].count_documents({}) == 1
+    assert await raw["files.chunks"].count_documents({}) == 3
+
+
+async def test_bytes_of_replaced_snapshots_are_removed(store: MongoStore, raw: Any) -> None:
+    await store.push(message("a", ONE))
+    await store.push(message("b", TWO))
+    for lease in (await claimed(store), await claimed(store)):
+        for data in (b"shared", b"shared", lease.thread.encode() * 100_000):
+            await store.save_snapshot(lease, Snapshot(data=data, names=(), dropped=()))
+    assert await raw["snapshots.files"].count_documents({}) == 2
+    named = {each["_id"] async for each in raw["snapshots.files"].find()}
+    assert set(await raw["snapshots.chunks"].distinct("files_id")) == named
+
+
+async def test_documents_hold_no_bytes_of_files(store: MongoStore, raw: Any) -> None:
+    file = File.of("a.bin", b"needle" * 1000)
+    await answered(store, message(files=(file,)), step(execution=replace(ran(), files=(file,), images=(file,))))
+    for name in ("threads", "turns", "steps"):
+        assert all(["needleneedle" not in repr(document) async for document in raw[name].find()])
+
+
+async def test_a_step_beyond_what_a_document_may_hold_is_kept_cut(store: MongoStore) -> None:
+    table = Table(columns=("a",), rows=(("x" * 1_000_000,),) * 20, total_rows=20, total_columns=1)
+    ended = await answered(store, message(), step(execution=Execution(status=Status.OK, output="y" * 20_000_000, tables=(table,))))
+    run = ended.steps[0].execution
+    assert run is not None
+    assert "left out of the record" in run.output
+    assert "left out of the record of this step" in run.notes[-1]
+
+
+async def test_what_breaks_json_and_bson_elsewhere_is_stored_here(store: MongoStore) -> None:
+    nasty = "\0 \ud800 \udcff $set a.b {} \u202e \U0010ffff"
+    run = Execution(status=Status.ERROR, output=nasty, cut=10**30, value=nasty, notes=(nasty,), lost=(nasty,))
+    ended = await answered(store, message(text=nasty.replace("\ud800", "")), step(code=nasty, execution=run), outcome=replace(ANSWERED, text=nasty))
+    assert ended.steps[0].execution is not None
+    assert ended.steps[0].execution.output == nasty.replace("\ud800", "\ufffd").replace("\udcff", "\ufffd")
+
+
+async def test_a_claim_and_a_stale_write_at_the_same_moment_exclude_each_other(store: MongoStore, open_mongo: Open) -> None:
+    """Whatever the stale worker was told it wrote, its successor has seen when it began."""
+    other = await open_mongo()
+    for number in range(20):
+        lease, turn = await begun(store, message(f"e{number}"))
+        index = 0
+
+        async def write(lease=lease, turn=turn) -> int:
+            written = -1
+            try:
+                for index in range(50):
+                    await store.save_step(lease, turn.id, step(index, execution=ran()))
+                    written = index
+            except LeaseLost:
+                pass
+            return written
+
+        writing = asyncio.ensure_future(write())
+        await asyncio.sleep(0.002 * (number % 5))
+        await other.renew(lease, 0)
+        successor = await claimed(other, "worker-2")
+        seen = await other.open_turn(successor)
+        assert len(seen.steps) == await writing + 1, index
+        await other.end_turn(successor, turn.id, ANSWERED)
+        await other.release(successor)
+    await other.aclose()
+
+
+async def test_a_cancelled_write_is_whole_or_not_there(store: MongoStore, raw: Any) -> None:
+    lease, turn = await begun(store)
+    for index in range(10):
+        writing = asyncio.ensure_future(store.save_step(lease, turn.id, step(index, execution=ran())))
+        await asyncio.sleep(0.001 * (index % 4))
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+    ended = await store.end_turn(lease, turn.id, ANSWERED)
+    assert all(each.execution == ran() for each in ended.steps)
+    assert await raw["threads"].count_documents({"pending": []}) == 1
+
+
+@pytest.mark.parametrize("url", ["mysql://host", "mongodb://", "mongodb://u:secret@host:port/", "nonsense"])
+async def test_an_address_that_is_none_is_explained(url: str) -> None:
+    with pytest.raises(StoreUnavailable, match="no valid MongoDB address") as caught:
+        await MongoStore.open(url)
+    assert "secret" not in str(caught.value)
+
+
+async def test_nobody_listening_is_explained_without_the_password() -> None:
+    with pytest.raises(StoreUnavailable, match="Is it running") as caught:
+        await MongoStore.open(f"mongodb://user:secret@127.0.0.1:{replica_set.free_port()}/?replicaSet=rs0")
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_standalone_server_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    port = replica_set.free_port()
+    binary = parts.mongod()
+    assert binary
+    command = [binary, "--dbpath", str(tmp_path), "--bind_ip", "127.0.0.1", "--port", str(port), "--nounixsocket"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            await asyncio.to_thread(_await_port, port)
+            with pytest.raises(StoreUnavailable, match=r"standalone.*--replSet codeact.*rs\.initiate"):
+                await MongoStore.open(f"mongodb://127.0.0.1:{port}/")
+        finally:
+            server.terminate()
+
+
+def _await_port(port: int) -> None:
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+
+
+async def test_a_server_that_goes_away_is_explained(tmp_path: Path) -> None:
+    server = replica_set.running(tmp_path)
+    store = await MongoStore.open(await asyncio.to_thread(server.__enter__))
+    await store.push(message())
+    await asyncio.to_thread(server.__exit__, None, None, None)
+    with pytest.raises(StoreUnavailable, match="Could not reach MongoDB at mongodb://127"):
+        await store.push(message("e2"))
+    assert await store.aclose() is None
+
+
+async def test_a_store_opened_twice_on_the_same_database_shares_it(store: MongoStore, open_mongo: Open) -> None:
+    other = await open_mongo()
+    await store.push(message())
+    assert await other.claim("w", MINUTE, ANY) is not None
+    await other.aclose()
