@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import fcntl
-import io
 import json
 import linecache
 import os
@@ -18,6 +17,7 @@ from typing import Any, Coroutine, NoReturn
 from . import libc
 from .frames import CHUNK, decode, encode, write_all
 from .shown import Shown
+from .streams import Streams, flush, no_input, one_write_print
 from .trouble import describe, tame_warnings
 
 NAMES = 200
@@ -69,7 +69,7 @@ class Child:
     """Takes orders from the supervisor."""
 
     def __init__(self, order: int, say: int, print_to: int) -> None:
-        self._order, self._say, self._print_to = order, say, print_to
+        self._order, self._say = order, say
         self._pid, self._fork = os.getpid(), 0
         self._orders = bytearray()
         self._armed = False
@@ -77,9 +77,7 @@ class Child:
         self._told: list[str] = []
         self._shown = Shown({})
         self._definitions: dict[str, ast.stmt] = {}
-        self._stdin: Any = None
-        self._stdout: Any = None
-        self._stderr: Any = None
+        self._streams = Streams(print_to, self._interrupted)
         main = types.ModuleType("__main__")
         main.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = main
@@ -87,8 +85,8 @@ class Child:
         sys.path.insert(0, "")
         sys.argv = [""]
         os.environ.setdefault("MPLBACKEND", "Agg")
-        builtins.__dict__.update(input=_no_input, display=self.display)
-        self._open_streams()
+        builtins.__dict__.update(input=no_input, display=self.display, print=one_write_print)
+        self._streams.open()
 
     def serve(self) -> None:
         """Work until the supervisor is gone."""
@@ -130,26 +128,8 @@ class Child:
         if self._fork:
             os.kill(self._fork, signal.SIGKILL)
 
-    def _open_streams(self) -> None:
-        """Put descriptors and streams right again, whatever the block before did to them."""
-        null = os.open(os.devnull, os.O_RDONLY)
-        if null:
-            os.dup2(null, 0)
-            os.close(null)
-        os.dup2(self._print_to, 1)
-        os.dup2(self._print_to, 2)
-        os.set_blocking(1, True)
-        signal.signal(signal.SIGINT, self._interrupted)
-        if self._stdout is None or self._stdout.closed or self._stderr.closed or self._stdin.closed:
-            self._stdin = open(0, closefd=False)
-            # Nothing is buffered, so that the output of subprocesses and of C code falls into its place.
-            self._stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "replace", "\n", write_through=True)
-            self._stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", "backslashreplace", "\n", write_through=True)
-        sys.stdin, sys.stdout, sys.stderr = self._stdin, self._stdout, self._stderr
-        sys.__dict__.update(__stdin__=self._stdin, __stdout__=self._stdout, __stderr__=self._stderr)
-
     def _run(self, header: dict[str, Any], code: str) -> None:
-        self._open_streams()
+        self._streams.open()
         tame_warnings()
         name = "<step %d>" % header["step"]
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
@@ -164,7 +144,7 @@ class Child:
         except BaseException as exc:
             self._armed = False
             error = describe(exc, name)
-        _flush()
+        flush()
         if os.getpid() != self._pid:
             # The block forked, and this is the fork: it must not go on as a second child of the supervisor.
             os._exit(int(error is not None))
@@ -279,7 +259,7 @@ class Child:
     def _restore(self, header: dict[str, Any], body: bytes) -> None:
         from . import state
 
-        self._open_streams()
+        self._streams.open()
         pieces, number = [body], header["id"]
         while not header["last"]:
             header, body = self._next()
@@ -292,20 +272,6 @@ class Child:
         finally:
             self._armed = False
         self._answer(number, report)
-
-
-def _no_input(prompt: object = "") -> NoReturn:
-    raise EOFError("nobody can type an answer here; put the value into the code instead of calling input()")
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BaseException:
-            # The block may have put anything in a stream's place.
-            continue
-    libc.flush()
 
 
 def _silent(node: ast.Expr, code: str) -> bool:
