@@ -25,7 +25,7 @@ class Blobs:
         try:
             await self._bucket.upload_from_stream_with_id(name, digest, data)
         except FileExists:
-            await self.remove(name)
+            await self._chunks.delete_many({"files_id": name})
 
     async def load(self, digest: str) -> bytes | None:
         """Return the bytes, or None where there are none (or no longer)."""
@@ -38,6 +38,17 @@ class Blobs:
         except (NoFile, CorruptGridFile):
             return None
 
-    async def remove(self, name: ObjectId) -> None:
-        """Remove the bytes of an upload whose entry in `files` is gone or never came."""
-        await self._chunks.delete_many({"files_id": name})
+    async def use(self, digest: str, data: bytes) -> None:
+        """Keep the bytes and count one more user of them. A user that dies uncounted leaves bytes behind, never a hole."""
+        while True:
+            await self.save(digest, data)
+            counted = await self.files.update_one({"filename": digest}, {"$inc": {"uses": 1}})
+            if counted.matched_count:
+                return
+
+    async def drop(self, digest: str | None) -> None:
+        """Count one user less, and remove the bytes with the last."""
+        await self.files.update_one({"filename": digest}, {"$inc": {"uses": -1}})
+        gone = await self.files.find_one_and_delete({"filename": digest, "uses": {"$lte": 0}}, projection={"_id": 1})
+        if gone:
+            await self._chunks.delete_many({"files_id": gone["_id"]})

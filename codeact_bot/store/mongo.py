@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
-from typing import Any, TypeVar
+from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorGridFSBucket
 from pymongo import IndexModel, ReturnDocument
@@ -23,12 +23,8 @@ from codeact_bot.store.history import History
 from codeact_bot.store.outages import reaching
 from codeact_bot.types import File, Incoming, Lease, Outcome, Snapshot, Step, ThreadId, Turn
 
-T = TypeVar("T")
-
 TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
 """How long to look for a server, to connect to it, and to wait for its answer."""
-TRANSACTION_SECONDS = 30
-"""How long one transaction may take, its retries included."""
 TOO_LARGE = {10334, 17280, 17419}
 """Codes with which a server refuses a document beyond 16 MiB."""
 
@@ -43,7 +39,6 @@ class MongoStore(History):
         self._client = client
         self._files = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "files"), "files")
         self._snapshots = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "snapshots"), "snapshots")
-        self._running: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def open(cls, url: str, database: str = "codeact") -> MongoStore:
@@ -68,34 +63,11 @@ class MongoStore(History):
         hello = await self._client.admin.command("hello")
         if "setName" not in hello and hello.get("msg") != "isdbgrid":
             raise StoreUnavailable(
-                f"MongoDB at {self.where} is a standalone server, which has no transactions. Start it with `--replSet codeact` and run "
-                "`rs.initiate()` once in mongosh; a replica set of one server is enough."
+                f"MongoDB at {self.where} is a standalone server, on which a write that was cut off cannot be repeated safely. "
+                "Start it with `--replSet codeact` and run `rs.initiate()` once in mongosh; a replica set of one server is enough."
             )
         for name, indexes in queries.INDEXES.items():
             await self._database[name].create_indexes([IndexModel(list(keys), unique=unique) for keys, unique in indexes])
-
-    async def _transact(self, body: Callable[[Any], Awaitable[T]]) -> T:
-        """Run `body` in a transaction, again where it met another one; being cancelled does not cut it in half."""
-        task = asyncio.ensure_future(self._transaction(body))
-        self._running.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()
-
-    async def _transaction(self, body: Callable[[Any], Awaitable[T]]) -> T:
-        async with asyncio.timeout(TRANSACTION_SECONDS), await self._client.start_session() as session:
-            result: T = await session.with_transaction(body)
-            return result
-
-    async def _fence(self, lease: Lease, turn_id: str, update: Any, session: Any) -> None:
-        held = queries.held(lease) | {"open": turn_id}
-        result = await self._threads.update_one(held, update, session=session)
-        if not result.matched_count:
-            raise LeaseLost(records.lease_lost(lease))
 
     @reaching
     async def push(self, incoming: Incoming) -> bool:
@@ -118,19 +90,23 @@ class MongoStore(History):
     @reaching
     async def claim(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Lease | None:
         """Take the thread that has waited longest, of those that begin with a prefix and that no live lease holds."""
-        if not prefixes:
-            return None
-        found = await self._threads.find_one_and_update(
-            queries.waiting(prefixes),
-            queries.lend(owner, seconds),
-            sort=[("waiting", 1), ("_id", 1)],
-            projection={"lease": 1, "pending": {"$slice": 1}},
-            return_document=ReturnDocument.AFTER,
-        )
-        if found is None:
-            return None
-        lease, incoming = found["lease"], documents.decode(Incoming, found["pending"][0])
-        return Lease(thread=ThreadId(found["_id"]), owner=owner, token=int(lease["token"]), incoming=incoming, until=lease["until"])
+        while prefixes:
+            found = await self._threads.find_one_and_update(
+                queries.waiting(prefixes),
+                queries.lend(owner, seconds),
+                sort=[("waiting", 1), ("_id", 1)],
+                projection={"lease": 1, "pending": {"$slice": 1}, "open.outcome": 1},
+                return_document=ReturnDocument.AFTER,
+            )
+            if found is None:
+                return None
+            lease, incoming = found["lease"], documents.decode(Incoming, found["pending"][0])
+            claimed = Lease(thread=ThreadId(found["_id"]), owner=owner, token=int(lease["token"]), incoming=incoming, until=lease["until"])
+            if not found.get("open", {}).get("outcome"):
+                return claimed
+            await self._settle(claimed.thread)
+            await self.release(claimed)
+        return None
 
     @reaching
     async def renew(self, lease: Lease, seconds: float) -> Lease:
@@ -143,9 +119,9 @@ class MongoStore(History):
         """Give the thread back. Raises LeaseLost."""
         await self._update_held(lease, {"$unset": {"lease.until": ""}}, {"_id": 1})
 
-    async def _update_held(self, lease: Lease, update: Any, projection: Document, session: Any = None) -> Document:
+    async def _update_held(self, lease: Lease, update: Any, projection: Document) -> Document:
         found: Document | None = await self._threads.find_one_and_update(
-            queries.held(lease), update, projection=projection, return_document=ReturnDocument.AFTER, session=session
+            queries.held(lease), update, projection=projection, return_document=ReturnDocument.AFTER
         )
         if found is None:
             raise LeaseLost(records.lease_lost(lease))
@@ -154,6 +130,7 @@ class MongoStore(History):
     @reaching
     async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
         """Messages that wait in the thread, oldest first, the one being answered included."""
+        await self._settle(thread)
         found = await self._threads.find_one({"_id": thread}, {"pending": 1})
         return [documents.decode(Incoming, each) for each in found.get("pending", ())] if found else []
 
@@ -173,74 +150,42 @@ class MongoStore(History):
     @reaching
     async def open_turn(self, lease: Lease) -> Turn:
         """Begin the turn of the lease's message, or return the one that a dead worker left open. Raises LeaseLost."""
-        name = records.turn_id(lease.incoming)
+        turn = Turn(id=records.turn_id(lease.incoming), incoming=lease.incoming)
+        thread = await self._update_held(lease, queries.begin(turn.id), {"open": 1})
+        row = await self._turns.find_one_and_update(
+            {"_id": turn.id},
+            {"$setOnInsert": rows.opened(turn, thread["open"]["number"])},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        return rows.turn(row, thread["open"], await self._steps_of({turn.id: rows.versions(thread["open"])}))
 
-        async def begin(session: Any) -> Turn:
-            thread = await self._update_held(lease, {"$inc": {"opened": 1}, "$set": {"open": name}}, {"opened": 1}, session)
-            found = await self._turns.find_one_and_update(
-                {"_id": name}, {"$set": {"token": lease.token}}, return_document=ReturnDocument.AFTER, session=session
-            )
-            if found is not None:
-                return (await self._with_steps([found], session))[0]
-            turn = Turn(id=name, incoming=lease.incoming)
-            await self._turns.insert_one(rows.opened(turn, thread["opened"], lease.token), session=session)
-            return turn
-
-        return await self._transact(begin)
+    async def _write(self, lease: Lease, turn_id: str, update: Any) -> None:
+        """Change an open turn in its thread's document, where the lease is checked by the same write."""
+        result = await self._threads.update_one(queries.writing(lease, turn_id), update)
+        if not result.matched_count:
+            raise LeaseLost(records.lease_lost(lease))
 
     @reaching
     async def save_reply(self, lease: Lease, turn_id: str, reply: str) -> None:
         """Remember which post shows the turn. Raises LeaseLost."""
-
-        async def save(session: Any) -> None:
-            await self._fence(lease, turn_id, queries.touch(), session)
-            await self._turns.update_one({"_id": turn_id}, {"$set": {"reply": documents.encode(reply)}}, session=session)
-
-        await self._transact(save)
+        await self._write(lease, turn_id, {"$set": {"open.reply": documents.encode(reply)}})
 
     @reaching
     async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
         """Write a step with the bytes of its files; an open one never replaces a closed one. Raises LeaseLost, FileRefused."""
         await self._keep(records.step_files(step))
-        update = queries.step(turn_id, lease.token, step)
-
-        async def save(session: Any) -> None:
-            await self._fence(lease, turn_id, queries.touch(), session)
-            await self._steps.update_one({"_id": queries.step_key(turn_id, step)}, update, upsert=True, session=session)
-
-        await self._transact(save)
+        version = queries.version(turn_id, lease.token, step)
+        row = documents.fit(documents.document(step)) | {"turn": turn_id}
+        await self._steps.replace_one({"_id": version}, row, upsert=True)
+        await self._write(lease, turn_id, queries.show(step.index, version, is_open=records.is_open(step)))
 
     @reaching
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
-        """Write the outcome and take the message off the queue. Raises LeaseLost."""
-
-        async def end(session: Any) -> Turn:
-            await self._fence(lease, turn_id, queries.pop(lease.incoming), session)
-            steps = await self._steps_of([turn_id], session)
-            found = await self._turns.find_one_and_update(
-                {"_id": turn_id},
-                {"$set": rows.ended(lease.incoming, steps.get(turn_id, ()), outcome)},
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
-            return rows.turn(found, steps)
-
-        return await self._transact(end)
-
-    @reaching
-    async def undo(self, thread: ThreadId) -> Turn | None:
-        """Mark the last ended turn as undone and return it; None where there is none."""
-
-        async def mark(session: Any) -> Turn | None:
-            found = await self._turns.find_one_and_update(
-                {"thread": thread, "state": "ended"}, {"$set": {"state": "undone"}}, sort=[("number", -1)], session=session
-            )
-            if found is None:
-                return None
-            await self._threads.update_one({"_id": thread}, {"$inc": {"turns": -1}}, session=session)
-            return (await self._with_steps([found], session))[0]
-
-        return await self._transact(mark)
+        """Write the outcome and take the message off the queue; from the first write on, the turn has ended. Raises LeaseLost."""
+        await self._write(lease, turn_id, {"$set": rows.ending(outcome)})
+        await self._settle(lease.thread)
+        return (await self._whole([await self._turns.find_one({"_id": turn_id})]))[0]
 
     @reaching
     async def save_file(self, file: File) -> None:
@@ -264,46 +209,26 @@ class MongoStore(History):
         """Keep the thread's state; it replaces the one before. Raises LeaseLost."""
         data = await asyncio.to_thread(rows.pack, snapshot)
         digest = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
-        while True:
-            await self._snapshots.save(digest, data)
-            try:
-                freed = await self._transact(lambda session: self._swap_snapshot(lease, digest, session))
-            except FileRefused:
-                continue
-            if freed is not None:
-                await self._snapshots.remove(freed)
-            return
-
-    async def _swap_snapshot(self, lease: Lease, digest: str, session: Any) -> Any:
-        """Refer to the new bytes and drop the old ones when no other thread uses them; returns what was dropped.
-
-        Raises FileRefused when the new bytes went in the meantime, with the last thread that used them.
-        """
-        before = await self._threads.find_one_and_update(queries.held(lease), {"$set": {"snapshot": digest}}, session=session)
+        await self._snapshots.use(digest, data)
+        before = await self._threads.find_one_and_update(queries.held(lease), {"$set": {"snapshot": digest}}, projection={"snapshot": 1})
+        await self._snapshots.drop(digest if before is None else before.get("snapshot"))
         if before is None:
             raise LeaseLost(records.lease_lost(lease))
-        old = before.get("snapshot")
-        if old == digest:
-            return None
-        used = await self._snapshots.files.update_one({"filename": digest}, {"$inc": {"uses": 1}}, session=session)
-        if not used.matched_count:
-            raise FileRefused(records.no_file(digest))
-        await self._snapshots.files.update_one({"filename": old}, {"$inc": {"uses": -1}}, session=session)
-        gone = await self._snapshots.files.find_one_and_delete({"filename": old, "uses": {"$lte": 0}}, session=session)
-        return gone["_id"] if gone else None
 
     @reaching
     async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
         """The thread's last state, if any."""
+        tried: str | None = None
         while True:
             found = await self._threads.find_one({"_id": thread}, {"snapshot": 1})
-            if found is None or "snapshot" not in found:
+            digest: str | None = found.get("snapshot") if found else None
+            if digest is None or digest == tried:
                 return None
-            data = await self._snapshots.load(found["snapshot"])
+            data = await self._snapshots.load(digest)
             if data is not None:
                 return await asyncio.to_thread(rows.unpack, data)
+            tried = digest
 
     async def aclose(self) -> None:
-        """Finish what is being written and close the connections."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Close the connections."""
         self._client.close()

@@ -14,6 +14,7 @@ from codeact_bot.types import Incoming, Lease, Query, Step
 Keys = Sequence[tuple[str, int]]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OPEN, CLOSED = "/open", "/closed"
 NEWEST: Keys = (("started", -1), ("number", -1))
 
 INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
@@ -23,7 +24,7 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
         *((((field, 1), *NEWEST), False) for field in ("thread", "people", "errors", "words", "outcome.ending")),
         (NEWEST, False),
     ),
-    "steps": (((("turn", 1), ("index", 1)), True),),
+    "steps": (((("turn", 1), ("index", 1)), False),),
     "files.files": (((("filename", 1),), True),),
     "files.chunks": (((("files_id", 1), ("n", 1)), True),),
     "snapshots.files": (((("filename", 1),), True),),
@@ -43,9 +44,17 @@ def held(lease: Lease) -> Document:
     return {"_id": lease.thread, "lease.token": lease.token, "lease.owner": lease.owner, "$expr": alive}
 
 
-def touch() -> Document:
-    """Change the thread, so that a claim made at the same moment and this transaction exclude each other."""
-    return {"$inc": {"lease.writes": 1}}
+def writing(lease: Lease, turn_id: str) -> Document:
+    """Match the lease's thread as long as it is valid and this turn is open."""
+    return held(lease) | {"open.turn": turn_id, "open.outcome": None}
+
+
+def begin(turn_id: str) -> list[Document]:
+    """Open a turn, unless it is open already."""
+    same = {"$eq": ["$open.turn", turn_id]}
+    number = {"$add": [{"$ifNull": ["$opened", 0]}, 1]}
+    fresh = {"turn": turn_id, "number": number, "reply": "", "steps": {}}
+    return [{"$set": {"open": {"$cond": [same, "$open", fresh]}, "opened": {"$cond": [same, "$opened", number]}}}]
 
 
 def push(incoming: Incoming) -> list[Document]:
@@ -60,7 +69,6 @@ def push(incoming: Incoming) -> list[Document]:
         "waiting": {"$ifNull": ["$waiting", "$$NOW"]},
         "title": {"$ifNull": ["$title", literal(documents.encode(records.title(incoming)))]},
         "participants": {"$cond": [{"$in": [author, people]}, people, {"$concatArrays": [people, [author]]}]},
-        "turns": {"$ifNull": ["$turns", 0]},
         "created": {"$ifNull": ["$created", "$$NOW"]},
         "updated": "$$NOW",
     }
@@ -95,23 +103,22 @@ def stop() -> list[Document]:
 
 
 def pop(incoming: Incoming) -> list[Document]:
-    """Take the answered message off the queue, close the thread's turn and count it."""
+    """Take the answered message off the queue and close the turn."""
     others = {"$filter": {"input": "$pending", "cond": {"$ne": ["$$this.id", literal(documents.encode(incoming.id))]}}}
-    first = {"$set": {"pending": others, "turns": {"$add": ["$turns", 1]}, "open": "$$REMOVE", "updated": "$$NOW"}}
+    first = {"$set": {"pending": others, "open": "$$REMOVE", "updated": "$$NOW"}}
     return [first, {"$set": {"waiting": {"$ifNull": [{"$first": "$pending.queued"}, "$$REMOVE"]}}}]
 
 
-def step(turn_id: str, token: int, step: Step) -> list[Document]:
-    """Write a step unless a later token wrote it, or it is closed there and open here."""
-    row = documents.fit(documents.document(step))
-    row |= {"_id": step_key(turn_id, step), "turn": turn_id, "token": token, "open": records.is_open(step)}
-    closed = {"$and": [records.is_open(step), {"$eq": ["$open", False]}]}
-    return [{"$replaceWith": {"$cond": [{"$or": [{"$gt": ["$token", token]}, closed]}, "$$ROOT", literal(row)]}}]
+def show(index: int, version: str, *, is_open: bool) -> list[Document]:
+    """Make a version of a step the one that counts; an open one never takes the place of a closed one."""
+    field = f"open.steps.s{index}"
+    closed = {"$regexMatch": {"input": {"$ifNull": [f"${field}", ""]}, "regex": f"{CLOSED}$"}}
+    return [{"$set": {field: {"$cond": [closed, f"${field}", version]} if is_open else version}}]
 
 
-def step_key(turn_id: str, step: Step) -> str:
-    """Return the `_id` of a step."""
-    return f"{turn_id}/{step.index}"
+def version(turn_id: str, token: int, step: Step) -> str:
+    """Return the `_id` of a step as this lease's holder writes it; no other worker writes under it."""
+    return f"{turn_id}/{step.index}/{token}{OPEN if records.is_open(step) else CLOSED}"
 
 
 def found(query: Query) -> Document:

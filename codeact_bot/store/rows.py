@@ -10,31 +10,47 @@ from codeact_bot.store import documents, records
 from codeact_bot.store.documents import Document
 from codeact_bot.types import Incoming, Outcome, Snapshot, Step, Thread, Turn, now
 
-VIEW = {"title": 1, "participants": 1, "turns": 1, "created": 1, "updated": 1}
+OUTCOME_BYTES = 1024 * 1024
+"""Bytes of the longest answer: while a turn ends, its thread's document holds it."""
+VIEW = {"title": 1, "participants": 1, "created": 1, "updated": 1}
 """The fields of a thread that a list of conversations shows."""
 
 
-def opened(turn: Turn, number: int, token: int) -> Document:
+def opened(turn: Turn, number: int) -> Document:
     """Return the document of a turn that begins; `number` counts the thread's turns."""
-    row: Document = {"_id": turn.id, "thread": turn.incoming.thread, "number": number, "state": "open", "token": token}
-    row |= {"incoming": documents.document(turn.incoming), "reply": turn.reply, "started": turn.started}
+    row: Document = {"_id": turn.id, "thread": turn.incoming.thread, "number": number, "state": "open"}
+    row |= {"incoming": documents.document(turn.incoming), "started": turn.started}
     return row | documents.document(records.card(turn.incoming))
 
 
-def ended(incoming: Incoming, steps: Sequence[Step], outcome: Outcome) -> Document:
-    """Return the fields that change when a turn ends."""
-    row = {"state": "ended", "outcome": documents.fit(documents.document(outcome)), "ended": now()}
-    return row | documents.document(records.card(incoming, steps, outcome))
+def ending(outcome: Outcome) -> Document:
+    """Return the fields that end an open turn."""
+    row = documents.document(outcome)
+    return {"open.outcome": row | {"text": documents.shorten(row["text"], OUTCOME_BYTES)}, "open.ended": now()}
 
 
-def turn(row: Document, steps: Mapping[str, Sequence[Step]]) -> Turn:
-    """Make a turn from its document and its steps."""
-    return replace(documents.decode(Turn, row | {"id": row["_id"]}), steps=tuple(steps.get(row["_id"], ())))
+def ended(incoming: Incoming, opened: Document, steps: Sequence[Step]) -> Document:
+    """Return the fields of a turn that change when it has ended."""
+    outcome = documents.decode(Outcome, opened["outcome"])
+    row = {"state": "ended", "outcome": opened["outcome"], "ended": opened["ended"], "reply": opened["reply"]}
+    return row | {"steps": versions(opened)} | documents.document(records.card(incoming, steps, outcome))
 
 
-def thread(row: Document) -> Thread:
-    """Make a thread from its document."""
-    return documents.decode(Thread, row | {"id": row["_id"]})
+def versions(opened: Document) -> list[str]:
+    """Return the `_id`s of an open turn's steps."""
+    return list(opened["steps"].values())
+
+
+def turn(row: Document, opened: Document | None, steps: Mapping[str, Sequence[Step]]) -> Turn:
+    """Make a turn from its document, what its thread holds of it while it is open, and its steps."""
+    reply = opened["reply"] if opened else row.get("reply", "")
+    found = documents.decode(Turn, {name: value for name, value in row.items() if name != "steps"} | {"id": row["_id"], "reply": reply})
+    return replace(found, steps=tuple(steps.get(row["_id"], ())))
+
+
+def thread(row: Document, turns: int) -> Thread:
+    """Make a thread from its document and the number of its ended turns."""
+    return documents.decode(Thread, row | {"id": row["_id"], "turns": turns})
 
 
 def pack(snapshot: Snapshot) -> bytes:

@@ -14,6 +14,7 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from codeact_bot.errors import LeaseLost, StoreUnavailable
+from codeact_bot.store import rows
 from codeact_bot.store.mongo import MongoStore
 from codeact_bot.types import Ending, Execution, File, Query, Snapshot, Status, Table, now
 from tests import parts, replica_set
@@ -135,6 +136,38 @@ async def test_a_claim_and_a_stale_write_at_the_same_moment_exclude_each_other(s
         await other.end_turn(successor, turn.id, ANSWERED)
         await other.release(successor)
     await other.aclose()
+
+
+@pytest.mark.parametrize("first", ["pending", "turns", "thread", "undo", "claim"])
+async def test_a_turn_whose_worker_died_while_ending_it_is_ended_by_the_next_to_look(store: MongoStore, raw: Any, first: str) -> None:
+    lease, turn = await begun(store)
+    await store.save_step(lease, turn.id, step(execution=ran()))
+    await store.save_reply(lease, turn.id, "post 1")
+    await store.push(message("e2"))
+    await raw["threads"].update_one({"_id": ONE}, {"$set": rows.ending(ANSWERED)})
+    with pytest.raises(LeaseLost):
+        await store.end_turn(lease, turn.id, ANSWERED)
+    await store.renew(lease, 0)
+    look: dict[str, Callable[[], Awaitable[object]]] = {
+        "pending": lambda: store.pending(ONE),
+        "turns": lambda: store.turns(ONE),
+        "thread": lambda: store.thread(ONE),
+        "undo": lambda: store.undo(ONE),
+        "claim": lambda: claimed(store, "worker-2"),
+    }
+    await look[first]()
+    state = "undone" if first == "undo" else "ended"
+    document = await raw["turns"].find_one({"_id": turn.id})
+    assert (document["state"], document["reply"], len(document["steps"])) == (state, "post 1", 1)
+    assert [each.id for each in await store.pending(ONE)] == ["e2"]
+    if first == "claim":
+        await raw["threads"].update_one({"_id": ONE}, {"$unset": {"lease.until": ""}})
+    assert (await claimed(store)).incoming.id == "e2"
+
+
+async def test_versions_of_steps_that_do_not_count_are_removed(store: MongoStore, raw: Any) -> None:
+    await answered(store, message(), step(), step(execution=ran()), step(1), step(1, execution=ran()))
+    assert await raw["steps"].count_documents({}) == 2
 
 
 async def test_a_cancelled_write_is_whole_or_not_there(store: MongoStore, raw: Any) -> None:
