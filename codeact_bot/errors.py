@@ -51,5 +51,9 @@ class ThreadNotFound(CodeactError):
     """There is no such conversation."""
 
 
+class TurnNotFound(CodeactError):
+    """There is no such turn."""
+
+
 class RunFailed(CodeactError):
     """A turn asked for through the Python API ended without an answer."""

@@ -167,6 +167,33 @@ class Store(Protocol):
     async def find(self, query: Query) -> Sequence[Turn]:
         """Turns that match, newest first."""
 
+    async def turn(self, turn_id: str) -> Turn:
+        """A turn, ended or not, without the files' bytes. Raises TurnNotFound."""
+
+    async def withdraw(self, thread: ThreadId, incoming_id: str) -> bool:
+        """Take a message off the queue; False where it does not wait there or its turn has begun."""
+
+    async def conversation(self, place: str) -> ThreadId | None:
+        """The conversation that goes on at a place of a platform; None where none was begun."""
+
+    async def move(self, place: str, thread: ThreadId) -> None:
+        """Let this conversation go on at a place, instead of the one before."""
+
+    async def permit(self, thread: ThreadId, person: str) -> None:
+        """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
+
+    async def claim_delivery(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Turn | None:
+        """Take an ended turn whose answer has not reached the platform, the oldest first; no one else gets it for `seconds`.
+
+        A turn that has just ended is left to its own worker for half a minute.
+        """
+
+    async def renew_delivery(self, turn_id: str, owner: str, seconds: float) -> bool:
+        """Keep others from delivering a turn for longer; False where someone else does, or where it is delivered."""
+
+    async def delivered(self, turn_id: str) -> None:
+        """Remember that the turn's answer has reached the platform."""
+
     async def save_file(self, file: File) -> None:
         """Keep a file's bytes under their digest; saving the same bytes twice keeps them once."""
 
@@ -191,6 +218,43 @@ class Inbox(Protocol):
 
     async def stop(self, thread: ThreadId) -> None:
         """Stop the thread's running turn, wherever it runs."""
+
+    async def withdraw(self, thread: ThreadId, incoming_id: str) -> bool:
+        """Give a message up: off the queue while it waits, stopped while it is answered; False where it is neither."""
+
+
+class Desk(Protocol):
+    """What chat adapters look up and do for a person's command or button."""
+
+    async def turn(self, turn_id: str) -> Turn:
+        """A turn, ended or not, without the files' bytes. Raises TurnNotFound."""
+
+    async def thread(self, thread: ThreadId) -> Thread:
+        """Raises ThreadNotFound."""
+
+    async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
+        """The thread's ended turns, oldest first."""
+
+    async def find(self, query: Query) -> Sequence[Turn]:
+        """Turns that match, newest first."""
+
+    async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
+        """Messages that wait in the thread, oldest first, the one being answered included."""
+
+    async def load(self, file: File) -> bytes:
+        """The bytes of a file that the store keeps. Raises FileRefused when there are none."""
+
+    async def export(self, thread: ThreadId, kind: str) -> File:
+        """Write the conversation as `md`, `json`, `ipynb` or `jsonl`. Raises ThreadNotFound."""
+
+    async def conversation(self, place: str) -> ThreadId | None:
+        """The conversation that goes on at a place of a platform; None where none was begun."""
+
+    async def move(self, place: str, thread: ThreadId) -> None:
+        """Let this conversation go on at a place, instead of the one before."""
+
+    async def permit(self, thread: ThreadId, person: str) -> None:
+        """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
 
 
 class Reply(Protocol):

@@ -53,6 +53,16 @@ class Service:
             self._stops[thread].set()
         await self._store.ask_stop(thread)
 
+    async def withdraw(self, thread: ThreadId, incoming_id: str) -> bool:
+        """Give a message up: off the queue while it waits, stopped while it is answered; False where it is neither."""
+        if await self._store.withdraw(thread, incoming_id):
+            return True
+        waiting = await self._store.pending(thread)
+        if not waiting or waiting[0].id != incoming_id:
+            return False
+        await self.stop(thread)
+        return True
+
     async def run(self) -> None:
         """Listen and work until every adapter has nothing more to hear; turns under way are then stopped."""
         async with asyncio.TaskGroup() as group:

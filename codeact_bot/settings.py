@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from codeact_bot.errors import ConfigurationInvalid
-from codeact_bot.types import Bounds, Limits, Price, Resources
+from codeact_bot.types import Access, Bounds, Limits, Price, Resources
 
 
 def data_folder() -> Path:
@@ -52,6 +52,29 @@ class Settings(BaseSettings):
     prices: dict[str, Price] = Field(
         default_factory=dict,
         description='Prices in US dollars per million tokens, as JSON: {"my-model": {"input": 1, "cached": 0.1, "output": 4}}.',
+    )
+
+    slack_bot_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_BOT_TOKEN", "CODEACT_SLACK_BOT_TOKEN"), description="Slack's bot token, xoxb-…; docs/slack.md."
+    )
+    slack_app_token: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("SLACK_APP_TOKEN", "CODEACT_SLACK_APP_TOKEN"),
+        description="Slack's app-level token, xapp-…, for Socket Mode.",
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("SLACK_SIGNING_SECRET", "CODEACT_SLACK_SIGNING_SECRET"),
+        description="Slack's signing secret, for HTTP instead of Socket Mode.",
+    )
+    slack_base_url: str = Field("https://slack.com/api/", description="Address of Slack's Web API.")
+    slack_http: str = Field("127.0.0.1:3000", description="Host and port that take Slack's requests where there is no app-level token.")
+    discord_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("DISCORD_TOKEN", "CODEACT_DISCORD_TOKEN"), description="Discord's bot token; docs/discord.md."
+    )
+    access: Access = Field(
+        Access(),
+        description='Who may use the bot on chat platforms, as JSON lists: CODEACT_ACCESS__ALLOW=\'["slack:channel:C1", "discord:role:7"]\'.',
     )
 
     sandbox: Literal["auto", "docker", "process"] = Field(
@@ -105,4 +128,4 @@ def load(**overrides: object) -> Settings:
 
 def _variable(location: tuple[int | str, ...]) -> str:
     name = "__".join(str(part) for part in location).upper()
-    return name if name.startswith("OPENAI_") else f"CODEACT_{name}"
+    return name if name.startswith(("OPENAI_", "SLACK_", "DISCORD_")) else f"CODEACT_{name}"

@@ -57,6 +57,8 @@ class Incoming:
     text: str
     files: tuple[File, ...] = ()
     at: datetime = field(default_factory=now)
+    place: str = ""
+    """Where the answer is to be posted, in the adapter's own words; opaque to the core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +289,8 @@ class Thread:
     turns: int
     created: datetime
     updated: datetime
+    permitted: tuple[str, ...] = ()
+    """Ids of the people who may stop and retry other people's questions in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,6 +392,21 @@ class Resources:
     """Descriptors of one process."""
     disk: int = 512 * 1024 * 1024
     """Bytes of the working folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may use the bot on chat platforms. A subject is `platform:kind:id`, such as `slack:user:U1` or `discord:role:7`.
+
+    Kinds are `workspace` (Slack), `guild` (Discord), `channel`, `role` (Discord) and `user`.
+    """
+
+    allow: tuple[str, ...] = ()
+    """Subjects that may ask; empty: everyone who can reach the bot."""
+    deny: tuple[str, ...] = ()
+    """Subjects that may not, whatever `allow` says."""
+    admins: tuple[str, ...] = ()
+    """Subjects that may always ask, and stop and retry everyone's questions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

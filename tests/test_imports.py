@@ -40,7 +40,7 @@ def allowed(name):
     head, _, rest = name.partition(".")
     room = rest.partition(".")[0]
     if head == "adapters":
-        return CORE | {"adapters.render"} | ({f"adapters.{room}"} if room else set())
+        return CORE | {"adapters.render", "adapters.common"} | ({f"adapters.{room}"} if room else set())
     if room in ("types", "errors"):
         return set()
     if room == "ports":
@@ -49,6 +49,8 @@ def allowed(name):
         return CORE | {f"codeact_bot.{room}"}
     if room in ("service", "sessions"):
         return CORE | {"codeact_bot.agent", "codeact_bot.sessions"}
+    if room == "desk":
+        return CORE | {"codeact_bot.export"}
     if room == "export":
         return CORE | {"codeact_bot.agent", "codeact_bot.store", "codeact_bot.notebook"}
     if room in ("settings", "log", "notebook"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound
+from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound, TurnNotFound
 from codeact_bot.store import records
 from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now
 
@@ -46,6 +46,7 @@ class _Thread:
     until: datetime | None = None
     stop: str = ""
     snapshot: Snapshot | None = None
+    permitted: dict[str, None] = field(default_factory=dict)
 
     @property
     def held(self) -> bool:
@@ -63,6 +64,7 @@ class _Thread:
             turns=len(self.ended),
             created=self.created,
             updated=self.updated,
+            permitted=tuple(self.permitted),
         )
 
 
@@ -73,6 +75,8 @@ class MemoryStore:
         """Make an empty store."""
         self._threads: dict[ThreadId, _Thread] = {}
         self._files: dict[str, bytes] = {}
+        self._places: dict[str, ThreadId] = {}
+        self._owed: dict[str, tuple[str, datetime]] = {}
         self._count = 0
 
     def _next(self) -> int:
@@ -177,7 +181,60 @@ class MemoryStore:
         found.card = records.card(found.turn.incoming, found.turn.steps, outcome)
         thread.pending = [each for each in thread.pending if each[1].id != found.turn.incoming.id]
         thread.updated = now()
+        self._owed[turn_id] = (lease.owner, now() + timedelta(seconds=records.GRACE))
         return found.turn
+
+    async def turn(self, turn_id: str) -> Turn:
+        """A turn, ended or not, without the files' bytes. Raises TurnNotFound."""
+        for thread in self._threads.values():
+            for each in thread.turns:
+                if each.turn.id == turn_id:
+                    return each.turn
+        raise TurnNotFound(records.no_turn(turn_id))
+
+    async def withdraw(self, thread: ThreadId, incoming_id: str) -> bool:
+        """Take a message off the queue; False where it does not wait there or its turn has begun."""
+        found = self._threads.get(thread)
+        begun = found is None or any(each.turn.incoming.id == incoming_id for each in found.turns)
+        if found is None or begun or all(incoming.id != incoming_id for _, incoming in found.pending):
+            return False
+        found.pending = [each for each in found.pending if each[1].id != incoming_id]
+        return True
+
+    async def conversation(self, place: str) -> ThreadId | None:
+        """The conversation that goes on at a place of a platform; None where none was begun."""
+        return self._places.get(place)
+
+    async def move(self, place: str, thread: ThreadId) -> None:
+        """Let this conversation go on at a place, instead of the one before."""
+        self._places[place] = thread
+
+    async def permit(self, thread: ThreadId, person: str) -> None:
+        """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
+        if thread not in self._threads:
+            raise ThreadNotFound(records.no_thread(thread))
+        self._threads[thread].permitted[person] = None
+
+    async def claim_delivery(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Turn | None:
+        """Take an ended turn whose answer has not reached the platform, the one tried longest ago first; None where there is none."""
+        at = now()
+        for name, (_, until) in sorted(self._owed.items(), key=lambda item: item[1][1]):
+            turn = await self.turn(name)
+            if until <= at and turn.incoming.thread.startswith(tuple(prefixes)):
+                self._owed[name] = (owner, at + timedelta(seconds=seconds))
+                return turn
+        return None
+
+    async def renew_delivery(self, turn_id: str, owner: str, seconds: float) -> bool:
+        """Keep others from delivering a turn for longer; False where someone else does, or where it is delivered."""
+        if turn_id not in self._owed or self._owed[turn_id][0] != owner:
+            return False
+        self._owed[turn_id] = (owner, now() + timedelta(seconds=seconds))
+        return True
+
+    async def delivered(self, turn_id: str) -> None:
+        """Remember that the turn's answer has reached the platform."""
+        self._owed.pop(turn_id, None)
 
     async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
         """The thread's ended turns, oldest first, without those undone; only the last ones where `last` is given."""

@@ -19,8 +19,8 @@ from codeact_bot.errors import FileRefused, LeaseLost, StoreUnavailable
 from codeact_bot.store import documents, outages, queries, records, rows
 from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
-from codeact_bot.store.history import History
 from codeact_bot.store.outages import reaching
+from codeact_bot.store.places import Places
 from codeact_bot.types import File, Incoming, Lease, Outcome, Snapshot, Step, ThreadId, Turn
 
 TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
@@ -29,7 +29,7 @@ TOO_LARGE = {10334, 17280, 17419}
 """Codes with which a server refuses a document beyond 16 MiB."""
 
 
-class MongoStore(History):
+class MongoStore(Places):
     """A Store on a MongoDB replica set; open it with `MongoStore.open`."""
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -183,6 +183,7 @@ class MongoStore(History):
     @reaching
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
         """Write the outcome and take the message off the queue; from the first write on, the turn has ended. Raises LeaseLost."""
+        await self._owe(lease.incoming, lease.owner)
         await self._write(lease, turn_id, {"$set": rows.ending(outcome)})
         await self._settle(lease.thread)
         return (await self._whole([await self._turns.find_one({"_id": turn_id})]))[0]

@@ -19,6 +19,7 @@ NEWEST: Keys = (("started", -1), ("number", -1))
 
 INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "threads": (((("waiting", 1), ("_id", 1)), False), ((("updated", -1),), False)),
+    "owed": (((("until", 1),), False),),
     "turns": (
         ((("thread", 1), ("state", 1), ("number", -1)), False),
         *((((field, 1), *NEWEST), False) for field in ("thread", "people", "errors", "words", "outcome.ending")),
@@ -107,6 +108,17 @@ def pop(incoming: Incoming) -> list[Document]:
     others = {"$filter": {"input": "$pending", "cond": {"$ne": ["$$this.id", literal(documents.encode(incoming.id))]}}}
     first = {"$set": {"pending": others, "open": "$$REMOVE", "updated": "$$NOW"}}
     return [first, {"$set": {"waiting": {"$ifNull": [{"$first": "$pending.queued"}, "$$REMOVE"]}}}]
+
+
+def withdraw(incoming_id: str) -> list[Document]:
+    """Take a message off the queue that nobody has begun to answer."""
+    others = {"$filter": {"input": "$pending", "cond": {"$ne": ["$$this.id", literal(documents.encode(incoming_id))]}}}
+    return [{"$set": {"pending": others}}, {"$set": {"waiting": {"$ifNull": [{"$first": "$pending.queued"}, "$$REMOVE"]}}}]
+
+
+def deliver(owner: str, seconds: float) -> list[Document]:
+    """Leave the delivery of an answer to one worker for a while."""
+    return [{"$set": {"owner": literal(owner), "until": _after(seconds)}}]
 
 
 def show(index: int, version: str, *, is_open: bool) -> list[Document]:

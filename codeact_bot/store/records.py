@@ -16,6 +16,8 @@ SEEN = 200
 """Ids of a thread's last messages that are remembered to recognise a redelivery."""
 TITLE = 80
 """Characters of a thread's title."""
+GRACE = 30.0
+"""Seconds in which the worker that ended a turn is the only one to deliver its answer."""
 WORDS = 5_000
 """Distinct words of one turn that a search can find; question, answer and code come first."""
 WORD = 64
@@ -26,7 +28,12 @@ FOUND = 1_000
 
 def turn_id(incoming: Incoming) -> str:
     """Derive the id of the turn that answers a message, the same in every worker."""
-    name = f"{incoming.thread}\0{incoming.id}"
+    return turn_id_of(incoming.thread, incoming.id)
+
+
+def turn_id_of(thread: ThreadId, incoming_id: str) -> str:
+    """Derive the id of the turn that answers a thread's message."""
+    name = f"{thread}\0{incoming_id}"
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -154,6 +161,11 @@ def wanted_words(query: Query) -> list[str]:
 def no_thread(thread: ThreadId) -> str:
     """Phrase that a conversation does not exist."""
     return f"There is no conversation {thread!r}. `codeact-bot history` lists those there are."
+
+
+def no_turn(turn_id: str) -> str:
+    """Phrase that a turn does not exist."""
+    return f"There is no answer with the id {turn_id!r} any more. It was removed, or this bot now uses another database."
 
 
 def no_file(digest: str) -> str:

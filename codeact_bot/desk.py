@@ -1,0 +1,59 @@
+"""What people may look up and do beside asking: the core's side of slash commands and buttons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from codeact_bot.export import export
+from codeact_bot.ports import Store
+from codeact_bot.types import File, Incoming, Query, Thread, ThreadId, Turn
+
+
+class StoreDesk:
+    """A Desk on a store."""
+
+    def __init__(self, store: Store) -> None:
+        """Take the store."""
+        self._store = store
+
+    async def turn(self, turn_id: str) -> Turn:
+        """A turn, ended or not. Raises TurnNotFound."""
+        return await self._store.turn(turn_id)
+
+    async def thread(self, thread: ThreadId) -> Thread:
+        """Raises ThreadNotFound."""
+        return await self._store.thread(thread)
+
+    async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
+        """The thread's ended turns, oldest first."""
+        return await self._store.turns(thread, last=last)
+
+    async def find(self, query: Query) -> Sequence[Turn]:
+        """Turns that match, newest first."""
+        return await self._store.find(query)
+
+    async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
+        """Messages that wait in the thread, the one being answered included."""
+        return await self._store.pending(thread)
+
+    async def load(self, file: File) -> bytes:
+        """The bytes of a file that the store keeps. Raises FileRefused when there are none."""
+        return file.data if file.data is not None else await self._store.load_file(file.digest)
+
+    async def export(self, thread: ThreadId, kind: str) -> File:
+        """Write the conversation as `md`, `json`, `ipynb` or `jsonl`. Raises ThreadNotFound."""
+        data = await export(await self._store.thread(thread), await self._store.turns(thread), kind, self._store.load_file)
+        return File.of(f"{re.sub(r'[^A-Za-z0-9.-]', '-', thread)}.{kind}", data)
+
+    async def conversation(self, place: str) -> ThreadId | None:
+        """The conversation that goes on at a place of a platform; None where none was begun."""
+        return await self._store.conversation(place)
+
+    async def move(self, place: str, thread: ThreadId) -> None:
+        """Let this conversation go on at a place, instead of the one before."""
+        await self._store.move(place, thread)
+
+    async def permit(self, thread: ThreadId, person: str) -> None:
+        """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
+        await self._store.permit(thread, person)
