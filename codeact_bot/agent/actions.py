@@ -7,6 +7,7 @@ import re
 import warnings
 from collections import deque
 
+from codeact_bot.agent.reasoning import ReasoningFilter
 from codeact_bot.types import Action, Answer, Malformed, RunCode
 
 _MARKER = r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?"
@@ -46,9 +47,13 @@ class ActionParser:
         self._other = ""
         """The opening fence of the block of another language that we are in."""
         self._block: _Block | None = None
+        self._reasoning = ReasoningFilter()
 
     def feed(self, delta: str) -> tuple[str, bool]:
         """Take the next piece; return the prose that is certain by now, and whether the action is complete."""
+        return self._feed(self._reasoning.feed(delta))
+
+    def _feed(self, delta: str) -> tuple[str, bool]:
         prose: list[str] = []
         *whole, rest = delta.split("\n")
         for line in whole:
@@ -63,8 +68,9 @@ class ActionParser:
 
     def end(self) -> str:
         """The stream has ended; return the prose that was held back."""
+        prose, _ = self._feed(self._reasoning.end())
         line, self._line = self._line, ""
-        return "" if self.complete else self._say([self._take(line, "")])
+        return prose if self.complete else prose + self._say([self._take(line, "")])
 
     @property
     def action(self) -> Action:
@@ -73,7 +79,8 @@ class ActionParser:
         if self._block is not None:
             return self._block.action(thought)
         if not thought:
-            return Malformed(thought="", code="", reason="The reply was empty. " + _WRITE)
+            empty = "The reply ended inside its reasoning, so nothing was said. " if self._reasoning.unfinished else "The reply was empty. "
+            return Malformed(thought="", code="", reason=empty + _WRITE)
         return Answer(text=thought)
 
     def _say(self, prose: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from codeact_bot.agent.reasoning import without_reasoning
 from codeact_bot.types import Ending, Limits, Malformed, Outcome, RunCode, Status, Step, Usage
 
 _SAME = 3
@@ -93,7 +94,7 @@ def _equal(values: Sequence[object]) -> bool:
 
 
 def _code(step: Step) -> str:
-    return step.action.code.strip() if isinstance(step.action, RunCode | Malformed) else step.completion.text
+    return step.action.code.strip() if isinstance(step.action, RunCode | Malformed) else without_reasoning(step.completion.text)
 
 
 def _error(step: Step) -> str:

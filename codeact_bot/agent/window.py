@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from codeact_bot.agent.observations import clip, observe, quoted
 from codeact_bot.agent.prompt import question
+from codeact_bot.agent.reasoning import without_reasoning
 from codeact_bot.types import Ending, Execution, Malformed, Message, RunCode, Status, Step, Turn, Usage
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -63,7 +64,7 @@ def turn_messages(turn: Turn, *, limit: int | None = None) -> list[Message]:
     """Return a turn in full, or with each observation cut to about `limit` characters."""
     messages = [Message(role="user", content=question(turn.incoming))]
     for step in turn.steps:
-        messages.append(Message(role="assistant", content=step.completion.text or "(empty)"))
+        messages.append(Message(role="assistant", content=without_reasoning(step.completion.text) or "(empty)"))
         if observation := _observation(step, limit):
             messages.append(Message(role="user", content=observation))
     if turn.outcome is not None and turn.outcome.ending is not Ending.ANSWERED:
