@@ -7,16 +7,19 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from codeact_bot.agent.loop import Loop
+from codeact_bot.delivery import Deliveries, prefixes, serving
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
 from codeact_bot.ports import ChatAdapter, Reply, Store
 from codeact_bot.sessions import Sessions, ThreadSession, snapshot
-from codeact_bot.types import Ending, Incoming, Lease, Notice, Outcome, Snapshot, Step, ThreadId, Turn, TurnDone
+from codeact_bot.types import Ending, Incoming, Lease, Notice, Outcome, Snapshot, Step, ThreadId, Turn
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ LEASE_SECONDS = 10.0
 """How long a thread stays with a worker that has died; renewed three times in that span."""
 POLL_SECONDS = 0.5
 """How soon a stop asked for elsewhere, or a message accepted elsewhere, is noticed."""
+NO_STORE = "The database does not answer. Nothing is lost: I wait for it, and go on when it is back."
 PAST_TURNS = 200
 """Turns of history that are loaded at most; the window sends the model what fits."""
 
@@ -40,6 +44,7 @@ class Service:
         self._wake = asyncio.Event()
         self._stops: dict[ThreadId, asyncio.Event] = {}
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._deliveries = Deliveries(store, adapters, self._owner)
 
     async def accept(self, incoming: Incoming) -> bool:
         """Queue a message; on return it is durable. False when it is a redelivery. Raises StoreUnavailable."""
@@ -65,7 +70,7 @@ class Service:
 
     async def run(self) -> None:
         """Listen and work until every adapter has nothing more to hear; turns under way are then stopped."""
-        async with asyncio.TaskGroup() as group:
+        async with self._deliveries, asyncio.TaskGroup() as group:
             working = group.create_task(self._work(), name="worker")
             async with asyncio.TaskGroup() as listening:
                 for adapter in self._adapters:
@@ -85,9 +90,8 @@ class Service:
                     turns.create_task(self._serve(lease), name=f"turn {lease.thread}")
 
     async def _claim(self) -> Lease | None:
-        prefixes = [prefix for adapter in self._adapters for prefix in adapter.prefixes]
         try:
-            return await self._store.claim(self._owner, LEASE_SECONDS, prefixes) if prefixes else None
+            return await self._store.claim(self._owner, LEASE_SECONDS, prefixes(self._adapters))
         except CodeactError as error:
             log.error("Could not look for work: %s", error, extra={"action": "claim"})
             return None
@@ -115,32 +119,37 @@ class Service:
 
     async def _turn(self, lease: Lease, stop: asyncio.Event) -> None:
         turn = await self._store.open_turn(lease)
-        reply = await self._reply(lease, turn)
-        session = self._sessions.of(lease.thread)
-        outcome = await self._outcome(lease, turn, session, reply, stop)
-        await to_the_end(self._finish(lease, turn.id, outcome, session, reply))
+        reply = await serving(self._adapters, lease.thread).reply(turn)
+        await self._store.save_reply(lease, turn.id, reply.reference)
+        try:
+            session = self._sessions.of(lease.thread)
+            outcome = await self._outcome(lease, turn, session, reply, stop)
+            await to_the_end(self._finish(lease, turn.id, outcome, session, reply))
+        except StoreUnavailable:
+            await reply.show(Notice(text=NO_STORE))
+            raise
 
     async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, session: ThreadSession, reply: Reply) -> None:
-        done = await self._store.end_turn(lease, turn_id, outcome)
-        await reply.show(TurnDone(turn=done))
+        done = await patient(lambda: self._store.end_turn(lease, turn_id, outcome), reply)
+        await self._deliveries.begin(done, reply)
         await self._keep_state(lease, session, reply)
 
-    async def _reply(self, lease: Lease, turn: Turn) -> Reply:
-        adapter = next(a for a in self._adapters if turn.incoming.thread.startswith(tuple(a.prefixes)))
-        reply = await adapter.reply(turn)
-        await self._store.save_reply(lease, turn.id, reply.reference)
-        return reply
-
     async def _outcome(self, lease: Lease, turn: Turn, session: ThreadSession, reply: Reply, stop: asyncio.Event) -> Outcome:
+        saved = reply.reference
+
         async def save(step: Step) -> None:
-            await self._store.save_step(lease, turn.id, step)
+            nonlocal saved
+            await patient(lambda: self._store.save_step(lease, turn.id, step), reply)
+            if reply.reference != saved:
+                saved = reply.reference
+                await patient(lambda: self._store.save_reply(lease, turn.id, saved), reply)
 
         try:
             past = await self._store.turns(lease.thread, last=PAST_TURNS)
             for file in turn.incoming.files:
                 await session.put(replace(file, data=file.data or await self._store.load_file(file.digest)))
             done = await self._loop.turn(turn, past, session, save=save, show=reply.show, stop=stop)
-        except LeaseLost:
+        except (LeaseLost, StoreUnavailable):
             raise
         except CodeactError as error:
             return Outcome(ending=Ending.FAILED, text=str(error))
@@ -204,6 +213,20 @@ class Service:
             except StoreUnavailable:
                 if clock() - renewed >= LEASE_SECONDS:
                     raise
+
+
+async def patient(write: Callable[[], Awaitable[T]], reply: Reply) -> T:
+    """Repeat a write until the database takes it, telling the person once that it waits; the end of the lease cancels that."""
+    told = False
+    while True:
+        try:
+            return await write()
+        except StoreUnavailable as error:
+            log.error("%s", error, extra={"action": "write"})
+            if not told:
+                await reply.show(Notice(text=NO_STORE))
+            told = True
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DATA = {"codeact_bot.types", "codeact_bot.errors"}
 CORE = DATA | {"codeact_bot.ports"}
-COMMANDS = {"cli", "chat", "archive", "doctor", "api", "app"}
+COMMANDS = {"cli", "chat", "archive", "doctor", "serve", "screen", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
 
 MODULES = sorted(path for package in ("codeact_bot", "adapters") for path in (ROOT / package).rglob("*.py"))
@@ -47,8 +47,8 @@ def allowed(name):
         return DATA
     if room in ("agent", "sandbox", "store", "model"):
         return CORE | {f"codeact_bot.{room}"}
-    if room in ("service", "sessions"):
-        return CORE | {"codeact_bot.agent", "codeact_bot.sessions"}
+    if room in ("service", "sessions", "delivery"):
+        return CORE | {"codeact_bot.agent", "codeact_bot.sessions", "codeact_bot.delivery"}
     if room == "desk":
         return CORE | {"codeact_bot.export"}
     if room == "export":

@@ -1,0 +1,88 @@
+"""Answers on their way to the platform: tried until they have arrived, by this worker or the next."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+
+from codeact_bot.errors import CodeactError
+from codeact_bot.ports import ChatAdapter, Reply, Store
+from codeact_bot.types import ThreadId, Turn, TurnDone
+
+log = logging.getLogger(__name__)
+
+SECONDS = 30.0
+"""How long an answer stays with a worker that died while delivering it; renewed three times in that span."""
+WAIT = 3.0
+"""How long a thread's next message waits for the answer before it to arrive."""
+LOOK_SECONDS = 10.0
+"""How often to look for answers that a worker gave and did not deliver."""
+
+
+class Deliveries:
+    """The answers that this worker delivers; `async with` looks for those that dead workers owe, too."""
+
+    def __init__(self, store: Store, adapters: Sequence[ChatAdapter], owner: str) -> None:
+        """Deliver through the adapters, as this owner."""
+        self._store = store
+        self._adapters = adapters
+        self._owner = owner
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self, turn: Turn, reply: Reply) -> None:
+        """Deliver a turn's end in the background; returns when it has arrived, or does not for a while."""
+        task = asyncio.create_task(self._deliver(turn, reply), name=f"delivery {turn.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait([task], timeout=WAIT)
+
+    async def _deliver(self, turn: Turn, reply: Reply) -> None:
+        showing = asyncio.create_task(reply.show(TurnDone(turn=turn)), name=f"showing {turn.id}")
+        try:
+            while not (await asyncio.wait([showing], timeout=SECONDS / 3))[0]:
+                await self._store.renew_delivery(turn.id, self._owner, SECONDS)
+            showing.result()
+            await self._store.delivered(turn.id)
+        except CodeactError as error:
+            log.error("%s", error, extra={"action": "deliver", "turn": turn.id})
+        except Exception:
+            log.exception("Delivering an answer failed", extra={"action": "deliver", "turn": turn.id})
+        finally:
+            showing.cancel()
+            await asyncio.wait([showing])
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                owed = await self._store.claim_delivery(self._owner, SECONDS, prefixes(self._adapters))
+                if owed is not None:
+                    await self.begin(owed, await serving(self._adapters, owed.incoming.thread).reply(owed))
+                    continue
+            except CodeactError as error:
+                log.error("Could not look for answers to deliver: %s", error, extra={"action": "deliver"})
+            except Exception:
+                log.exception("Could not deliver an answer of before", extra={"action": "deliver"})
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def __aenter__(self) -> Deliveries:
+        self._looking = asyncio.create_task(self._look(), name="deliveries")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop; what has not arrived stays owed."""
+        tasks = [self._looking, *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def prefixes(adapters: Sequence[ChatAdapter]) -> Sequence[str]:
+    """Return the beginnings of all thread ids that the adapters serve now."""
+    return [prefix for adapter in adapters for prefix in adapter.prefixes]
+
+
+def serving(adapters: Sequence[ChatAdapter], thread: ThreadId) -> ChatAdapter:
+    """Return the adapter that serves a thread."""
+    return next(adapter for adapter in adapters if thread.startswith(tuple(adapter.prefixes)))
