@@ -16,6 +16,7 @@ from adapters.render import clean, cost_text, count, one_line, seconds_text
 from codeact_bot import app
 from codeact_bot.errors import FileRefused
 from codeact_bot.export import export as write
+from codeact_bot.screen import Screen
 from codeact_bot.settings import load
 from codeact_bot.types import Ending, Query, ThreadId, Turn
 
@@ -36,14 +37,14 @@ async def history(arguments: argparse.Namespace) -> int:
     )
     async with app.open_store(load(), app.quiet) as store:
         turns = await store.find(query)
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     if not turns:
         Console(stderr=True).print("Nothing matches. `codeact-bot history` alone lists the latest turns.")
     elif console.is_terminal:
         show_table(console, turns, arguments.limit)
     else:
         for turn in turns:
-            print("\t".join(_cells(turn)))  # noqa: T201
+            print("\t".join(_cells(turn)), flush=True)  # noqa: T201
     return 0
 
 
@@ -86,6 +87,7 @@ async def export(arguments: argparse.Namespace) -> int:
         data = await write(found, await store.turns(thread), arguments.format, store.load_file)
     if arguments.output is None:
         sys.stdout.buffer.write(data if not sys.stdout.isatty() else clean(data.decode()).encode())
+        sys.stdout.buffer.flush()
         return 0
     try:
         await asyncio.to_thread(Path(arguments.output).write_bytes, data)

@@ -16,6 +16,7 @@ from codeact_bot.api import new_thread
 from codeact_bot.app import App, open_app
 from codeact_bot.errors import ThreadNotFound
 from codeact_bot.export import export
+from codeact_bot.screen import Screen
 from codeact_bot.settings import Settings, load
 from codeact_bot.types import Author, Ending, File, ThreadId, Turn
 
@@ -85,7 +86,7 @@ async def _converse(
 ) -> Sequence[Turn]:
     """Talk until the lines are over and the person leaves the keyboard."""
     log.configure(settings.log_level, settings.data / "codeact-bot.log")
-    console = console or Console(highlight=False)
+    console = console or Screen(highlight=False)
     foot = Foot(console)
     try:
         async with open_app(settings, foot.prepare, strangers=False) as app:

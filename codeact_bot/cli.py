@@ -99,20 +99,35 @@ async def dispatch(arguments: argparse.Namespace) -> int:
             return await chat(getattr(arguments, "thread", None))
 
 
+async def _until_terminated(arguments: argparse.Namespace) -> int:
+    """Run the command; SIGTERM cancels it, so that everything is closed."""
+    import asyncio
+    import signal
+
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await dispatch(arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `codeact-bot` command."""
     parsed = parser().parse_args(arguments)
     import asyncio
 
     try:
-        return asyncio.run(dispatch(parsed))
+        return asyncio.run(_until_terminated(parsed))
+    except asyncio.CancelledError:
+        return 143
     except CodeactError as error:
         print(f"codeact-bot: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        from codeact_bot.screen import swallow
+
+        swallow()
         return 141
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from codeact_bot import app
 from codeact_bot.errors import CodeactError
+from codeact_bot.screen import Screen
 from codeact_bot.settings import Settings, load
 from codeact_bot.types import Check
 
@@ -20,7 +21,7 @@ MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "dim")}
 async def doctor() -> int:
     """Print all checks as they come; returns 1 where a chat could not start, else 0."""
     settings = load()
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     failed = False
     async for check in checks(settings):
         failed |= check.ok is False
