@@ -170,11 +170,14 @@ class Service:
 
     @asynccontextmanager
     async def _held(self, lease: Lease) -> AsyncIterator[asyncio.Event]:
-        """Renew the lease beside the body; a lost lease cancels the body and raises LeaseLost."""
+        """Renew the lease beside the body; a lost lease cancels the body and raises LeaseLost.
+
+        After a failure the lease is left to end by itself, so that the turn is tried again a little later and not at once.
+        """
         stop = self._stops[lease.thread] = asyncio.Event()
         body = asyncio.current_task()
         assert body is not None
-        lost = False
+        lost = failed = False
 
         async def renew() -> None:
             nonlocal lost
@@ -192,11 +195,14 @@ class Service:
                 body.uncancel()
                 raise LeaseLost(f"The lease on {lease.thread} was lost; another worker goes on with its turn.") from None
             raise
+        except Exception:
+            failed = True
+            raise
         finally:
             del self._stops[lease.thread]
             renewing.cancel()
             await asyncio.wait([renewing])
-            if not lost:
+            if not lost and not failed:
                 await to_the_end(self._store.release(lease))
 
     async def _renew(self, lease: Lease, stop: asyncio.Event) -> None:

@@ -1,5 +1,7 @@
 """Reasoning inside the reply: nothing in it runs, is shown, is the answer or goes back to the model."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ PIECES = st.lists(st.sampled_from(["<think>", "</think>", "<thinking>", "</Think
 
 def in_pieces(text, cuts):
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    return [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [text[start:end] for start, end in itertools.pairwise(edges)]
 
 
 @pytest.mark.parametrize(
