@@ -166,7 +166,12 @@ async def _output(command: Sequence[str], uid: int | None = None) -> tuple[int, 
         )
     except OSError:
         return 127, ""
-    out, _ = await process.communicate()
+    try:
+        out, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.communicate()
+        raise
     return process.returncode or 0, out.decode("utf-8", "replace")
 
 
