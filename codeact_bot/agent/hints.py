@@ -112,7 +112,7 @@ HINTS: tuple[Hint, ...] = (
         advice="The encoding is another one: try encoding='utf-8-sig', 'cp1252' or 'utf-16', or look at the first bytes with open(path, 'rb').read(100).",
     ),
     Hint(
-        error=r"^TypeError: .*(?:unexpected keyword argument|required (?:positional|keyword-only) argument|positional arguments? but|multiple values for|invalid keyword argument|takes no (?:keyword )?arguments|takes (?:exactly|at most|at least) \w+ arguments?)",
+        error=r"^TypeError: .*(?:unexpected keyword argument|required (?:positional|keyword-only) argument|positional arguments? but|multiple values for|invalid keyword argument|takes no (?:keyword )?arguments|takes (?:exactly|at most|at least) \w+ arguments?|expected (?:at (?:most|least) )?\d+ arguments?)",
         advice="The arguments are wrong: look at the signature with `help(name)` and call it again.",
     ),
     Hint(error=r"^EOFError|StdinNotImplementedError", advice="Nobody can type into the program: ask the person in your answer instead of with input()."),
