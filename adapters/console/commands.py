@@ -105,7 +105,8 @@ class Commands:
         if not text.startswith("/") or "\n" in text:
             return False
         name, _, rest = text.partition(" ")
-        command = next((command for command in self.all if command.name == name.lower()), None)
+        wanted = "/quit" if name.lower() == "/exit" else name.lower()
+        command = next((command for command in self.all if command.name == wanted), None)
         if command is None:
             self._say(_unknown(name, [command.name for command in self.all]), "yellow")
         else:

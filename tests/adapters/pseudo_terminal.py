@@ -81,6 +81,11 @@ class Terminal:
         """Send SIGINT from outside."""
         self._process.send_signal(signal.SIGINT)
 
+    def kill(self) -> None:
+        """End the program with SIGKILL, wherever it is."""
+        self._process.kill()
+        self._process.wait()
+
     def _read(self, end: float) -> bool:
         ready, _, _ = select.select([self._descriptor], [], [], max(0.0, end - time.monotonic()))
         if not ready:
