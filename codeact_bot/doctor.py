@@ -50,6 +50,8 @@ async def checks(settings: Settings) -> AsyncIterator[Check]:
         yield check
     yield await process(settings, needed=not docker_ok)
     yield await model(settings)
+    yield slack(settings)
+    yield discord(settings)
 
 
 async def store(settings: Settings) -> Check:
@@ -103,3 +105,30 @@ async def model(settings: Settings) -> Check:
         await opened.aclose()
     where = settings.openai_base_url or "OpenAI"
     return Check(name="model", ok=True, text=f"{name} at {where}")
+
+
+def slack(settings: Settings) -> Check:
+    """Whether Slack's tokens look like what they should be; nothing is sent."""
+    wanted = {"SLACK_BOT_TOKEN": (settings.slack_bot_token, "xoxb-"), "SLACK_APP_TOKEN": (settings.slack_app_token, "xapp-")}
+    given = {name: (token.get_secret_value(), begins) for name, (token, begins) in wanted.items() if token is not None}
+    if not given:
+        return Check(name="Slack", ok=None, text="no tokens set")
+    wrong = [f"{name} does not begin with {begins}" for name, (token, begins) in given.items() if not token.startswith(begins)]
+    if "SLACK_BOT_TOKEN" not in given:
+        wrong.append("SLACK_BOT_TOKEN is not set")
+    if settings.slack_app_token is None and settings.slack_signing_secret is None:
+        wrong.append("neither SLACK_APP_TOKEN (Socket Mode) nor SLACK_SIGNING_SECRET (HTTP) is set")
+    if wrong:
+        remedy = "Copy them from https://api.slack.com/apps: OAuth & Permissions has the bot token, Basic Information the others."
+        return Check(name="Slack", ok=None, text="; ".join(wrong), remedy=remedy)
+    return Check(name="Slack", ok=True, text=f"tokens set, for {'Socket Mode' if settings.slack_app_token else 'HTTP'}")
+
+
+def discord(settings: Settings) -> Check:
+    """Whether Discord's token looks like one: three parts between dots; nothing is sent."""
+    if settings.discord_token is None:
+        return Check(name="Discord", ok=None, text="no token set")
+    if settings.discord_token.get_secret_value().count(".") == 2:
+        return Check(name="Discord", ok=True, text="token set")
+    remedy = "Copy the token, not the public key or the client secret, from https://discord.com/developers/applications, Bot, Reset Token."
+    return Check(name="Discord", ok=None, text="DISCORD_TOKEN is not a bot token: it has not three parts between dots", remedy=remedy)

@@ -210,10 +210,7 @@ def intro(about: About, thread: ThreadId, *, resumed: bool) -> RenderableType:
     grid = RichTable.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    model = Text(clean(about.model), style="bold")
-    if about.demo:
-        model.append("  demo, scripted", style="yellow")
-    grid.add_row("model", model)
+    grid.add_row("model", Text(clean(about.model), style="bold yellow" if about.demo else "bold"))
     grid.add_row("sandbox", Text(clean(about.sandbox)))
     grid.add_row("thread", Text(thread, style="dim") if not resumed else Text.assemble(thread, ("  resumed", "green")))
     parts: list[RenderableType] = [grid]

@@ -193,6 +193,8 @@ class ConsoleReply:
             self._console.print(blocks.table(table, self._console.width))
         if done.error is not None and isinstance(step.action, RunCode):
             self._console.print(blocks.error(done.error, step.action.code, self._console), crop=False)
+        if step.hint:
+            self._console.print(blocks.note(f"→ {one_line(step.hint, 300)}", "dim"))
         sentence = trouble(done)
         if sentence:
             self._console.print(blocks.note(sentence, "red" if done.status is not Status.STOPPED else "yellow"))

@@ -95,8 +95,8 @@ class OpenAIModel:
 
     @property
     def name(self) -> str:
-        """The model's name; before the first request `default`, where the server's first model is to be used."""
-        return self._name or "default"
+        """The model's name; before the first request, where none was given, words for the first that the server offers."""
+        return self._name or f"the first of {self._server.shown}"
 
     @property
     def price(self) -> Price | None:
@@ -264,7 +264,7 @@ class OpenAIModel:
 
     @property
     def _server(self) -> Server:
-        return Server(url=self._url, model=self.name, key=self._key, official=self._official)
+        return Server(url=self._url, model=self._name or "default", key=self._key, official=self._official)
 
 
 def _take(chunk: ChatCompletionChunk, heard: _Heard) -> str:

@@ -59,6 +59,9 @@ def _system() -> list[str]:
             mounts += ["--symlink", str(path.readlink()), name]
         elif path.exists():
             mounts += ["--ro-bind", name, name]
+    for folder in ("/etc", *sorted({str(Path("/etc", name).parent) for name in ETC if "/" in name})):
+        # bubblewrap itself would make them for the owner alone.
+        mounts += ["--perms", "0755", "--dir", folder]
     for name in ETC:
         mounts += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     return mounts

@@ -76,7 +76,7 @@ async def test_paper_does_not_wrap_code_and_paths(tmp_path: Path) -> None:
 async def test_a_tour_shows_its_questions_and_files(chat: Played) -> None:
     text = await chat.lines(Line(text="Look", files=(File.of("sales.csv", b"1234"),)), demo=True)
     assert "› Look\n  + sales.csv 4 B" in text
-    assert "demo, scripted" in text
+    assert "No model is configured" in text
     assert [file.name for file in chat.core.accepted[0].files] == ["sales.csv"]
 
 

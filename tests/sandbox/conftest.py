@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,9 +44,7 @@ def make(kind: str, request: pytest.FixtureRequest) -> Sandbox:
         from codeact_bot.sandbox.docker import DockerSandbox
 
         image = request.getfixturevalue("docker_image")
-        # gVisor's own threads count too.
-        resources = replace(RESOURCES, processes=256) if kind == "gvisor" else RESOURCES
-        return DockerSandbox(image=image, resources=resources, runtime="runsc" if kind == "gvisor" else None)
+        return DockerSandbox(image=image, resources=RESOURCES, runtime="runsc" if kind == "gvisor" else None)
     from codeact_bot.sandbox.process import ProcessSandbox
 
     if kind == "bubblewrap":

@@ -169,3 +169,15 @@ async def test_output_does_not_pile_up_while_nobody_listens() -> None:
 def memory() -> int:
     """Return this process's resident memory in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_libraries_find_their_files_in_etc_under_bubblewrap() -> None:
+    sandbox = ProcessSandbox(isolation="bubblewrap")
+    session = await sandbox.start("test")
+    try:
+        code = "import os\nprint(os.access('/etc', os.X_OK), os.access('/etc/ssl', os.X_OK), os.path.exists('/etc/shadow'), os.listdir('/etc'))"
+        assert (await Tried(session).output(code)).startswith("True True False")
+    finally:
+        await session.aclose()
+        await sandbox.aclose()
