@@ -28,6 +28,8 @@ bench: dev-env ## Measure speed, side by side with the bare limit
 lock: dev-env ## Write requirements/*.txt anew, with the newest versions
 	@$(LOCK) --group dev --output-file requirements/dev.txt
 	@$(LOCK) --constraints requirements/dev.txt --output-file requirements/run.txt
+	@for part in peers peers-image; do $(BIN)/uv pip compile benchmarks/$$part.in --universal --python-version 3.11 --upgrade --quiet --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' --output-file requirements/$$part.txt; done
 
 parts: ## Start Docker with gVisor and the sandbox image for the tests (Debian, as root)
 	@.ci/parts up $(PARTS)

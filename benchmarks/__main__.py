@@ -1,11 +1,11 @@
-"""`python -m benchmarks [--quick] [--image TAG] [--write]`: measure the limit and ours in one run and print them side by side."""
+"""`python -m benchmarks [--quick] [--image TAG] [--peers PYTHON] [--write]`: measure the limit and ours in one run and print them side by side."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 
-from benchmarks import report
+from benchmarks import report, rivals
 from benchmarks.figures import Figures, measure
 from benchmarks.subjects import Bare, Subject, prepared, process
 from codeact_bot.errors import CodeactError
@@ -24,7 +24,8 @@ async def main() -> None:
             continue
         rows += [await _row(subject, size) for subject in (Bare(ours.sandbox.image, runtime), ours)]
     rows.append(await _row(await process(), size))
-    text = report.table(rows)
+    peers = [await _peer(asked.peers, name) for name in rivals.NAMES] if asked.peers else []
+    text = report.table(rows, peers)
     print(text)
     if asked.write:
         report.write(text)
@@ -38,10 +39,16 @@ async def _row(subject: Subject, size: dict[str, int]) -> Figures:
         await subject.aclose()
 
 
+async def _peer(python: str, name: str) -> tuple[str, ...]:
+    print(f"measuring {rivals.NAMES[name]} …", flush=True)
+    return await rivals.row(python, name)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the sandboxes beside the bare limit.")
     parser.add_argument("--quick", action="store_true", help="few repetitions, below a minute")
     parser.add_argument("--image", default="", help="the image to use instead of the project's own")
+    parser.add_argument("--peers", default="", metavar="PYTHON", help="measure other projects' sandboxes, too; see benchmarks/with-peers")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     return parser.parse_args()
 

@@ -22,9 +22,9 @@ HEAD = (
 )
 
 
-def table(rows: Sequence[Figures]) -> str:
-    """Return the rows as a Markdown table; ratios are to the limit with the same runtime."""
-    lines = [HEAD, ("---",) * len(HEAD), *(_cells(row, _limit(row, rows)) for row in rows)]
+def table(rows: Sequence[Figures], peers: Sequence[tuple[str, ...]] = ()) -> str:
+    """Return the rows as a Markdown table; ratios are to the limit with the same runtime. Lines of peers come ready made."""
+    lines = [HEAD, ("---",) * len(HEAD), *(_cells(row, _limit(row, rows)) for row in rows), *peers]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

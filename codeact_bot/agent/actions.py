@@ -207,7 +207,7 @@ def _fault(code: str) -> str:
     except SyntaxError as error:
         # Before Python 3.12 f-strings were stricter; the sandbox may be newer than this host, so it decides.
         return "" if error.msg.startswith("f-string") else _explain(error, code)
-    except (ValueError, MemoryError, RecursionError, OverflowError) as error:
+    except (ValueError, MemoryError, RecursionError, OverflowError, SystemError) as error:
         return f"The block cannot be compiled: {error or type(error).__name__}. {_WRITE}"
     return "" if tree.body else f"The block holds no code. {_WRITE}"
 
