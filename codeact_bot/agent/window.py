@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from codeact_bot.agent.observations import clip, observe, quoted
@@ -37,7 +38,7 @@ class Window:
 
     def tokens(self, messages: Sequence[Message]) -> int:
         """Estimate the tokens of messages by what was learned."""
-        return int(_characters(messages) / self.characters_per_token) + _PER_MESSAGE * len(messages)
+        return math.ceil(_characters(messages) / self.characters_per_token) + _PER_MESSAGE * len(messages)
 
     def fit(self, system: str, past: Sequence[Turn], current: Turn) -> list[Message]:
         """Return the messages to send.

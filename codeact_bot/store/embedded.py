@@ -74,7 +74,11 @@ class EmbeddedMongo:
         """Return the address of a server that runs, started by us or by another user."""
         for server in self._servers():
             if server.running():
-                return server.ready()
+                try:
+                    return server.ready()
+                except StoreUnavailable:
+                    if server.running():
+                        raise
         reasons: list[str] = []
         choices: Iterable[Mongod | Container] = chain((Mongod(self._folder, program) for program in programs()), self._servers()[1:])
         for server in choices:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codeact_bot.agent.window import Window, turn_messages
@@ -99,6 +99,7 @@ def test_the_system_prompt_and_the_current_turn_are_never_touched():
 
 
 @given(st.lists(st.integers(0, 9_000), max_size=12), st.integers(1_000, 30_000))
+@example([0, 0, 0, 0, 0, 397, 567], 1_036)
 def test_roles_alternate_and_the_newest_turns_are_the_fullest(sizes, context):
     past = [turn(number, printed="z" * size) for number, size in enumerate(sizes)]
     window = Window(context_tokens=context, reply_tokens=500)

@@ -174,7 +174,7 @@ async def test_control_c_in_the_terminal_does_not_reach_the_server(folder: Path)
     user = await User.start(folder)
     server = server_of(folder)
     os.killpg(user.process.pid, signal.SIGINT)
-    await user.process.wait()
+    await user.end()
     async with EmbeddedMongo(folder, lambda news: None):
         assert server is not None
     assert server_of(folder) is None
