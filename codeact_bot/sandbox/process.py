@@ -72,8 +72,10 @@ class ProcessSandbox:
             )
         who = "as a user of its own" if self._ground.drops else "as root" if os.geteuid() == 0 else "as you"
         reach = "whatever all users may read" if self._ground.drops else "your files and programs"
+        # Linux does not hold root to RLIMIT_NPROC (setrlimit(2)).
+        limited = "time and files" if who == "as root" else "time, files and processes"
         return (
-            f"Code runs in a plain process {who}: it can reach the network and {reach}, and only its memory, time, files and processes "
+            f"Code runs in a plain process {who}: it can reach the network and {reach}, and only its memory, {limited} "
             "are limited, as far as the system allows. Install bubblewrap or Docker to protect this machine."
         )
 
