@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 
 from benchmarks import report, rivals
-from benchmarks.figures import Figures, measure
+from benchmarks.figures import Figures, cold_starts, measure
 from benchmarks.subjects import Bare, Subject, prepared, process
 from codeact_bot.errors import CodeactError
 
@@ -22,8 +23,8 @@ async def main() -> None:
         except CodeactError as error:
             print(f"Not measured: {error}")
             continue
-        rows += [await _row(subject, size) for subject in (Bare(ours.sandbox.image, runtime), ours)]
-    rows.append(await _row(await process(), size))
+        rows += await _rows([Bare(ours.sandbox.image, runtime), ours], size)
+    rows += await _rows([await process()], size)
     peers = [await _peer(asked.peers, name) for name in rivals.NAMES] if asked.peers else []
     text = report.table(rows, peers)
     print(text)
@@ -31,12 +32,14 @@ async def main() -> None:
         report.write(text)
 
 
-async def _row(subject: Subject, size: dict[str, int]) -> Figures:
-    print(f"measuring {subject.name} …", flush=True)
+async def _rows(subjects: Sequence[Subject], size: dict[str, int]) -> list[Figures]:
+    print(f"measuring {', '.join(subject.name for subject in subjects)} …", flush=True)
     try:
-        return await measure(subject, **size)
+        cold = await cold_starts(subjects, size["starts"])
+        return [await measure(subject, first, **size) for subject, first in zip(subjects, cold, strict=True)]
     finally:
-        await subject.aclose()
+        for subject in subjects:
+            await subject.aclose()
 
 
 async def _peer(python: str, name: str) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.subjects import Conversation, Ours, Start, Subject, memory_of
 
@@ -31,9 +33,14 @@ class Figures:
     crowd: float
 
 
-async def measure(subject: Subject, *, starts: int, executions: int) -> Figures:
-    """Measure everything, one thing after another."""
-    cold = [await first_result(lambda: subject.start(LABEL)) for _ in range(starts)]
+async def cold_starts(subjects: Sequence[Subject], starts: int) -> list[float]:
+    """Median milliseconds of each subject's start to first result; they take turns, so that what else the machine does hits all alike."""
+    times = [[await first_result(partial(subject.start, LABEL)) for subject in subjects] for _ in range(starts)]
+    return [statistics.median(column) for column in zip(*times, strict=True)]
+
+
+async def measure(subject: Subject, cold: float, *, starts: int, executions: int) -> Figures:
+    """Measure everything else, one thing after another."""
     pooled = await from_pool(subject, starts) if isinstance(subject, Ours) else None
     conversation = await subject.start(LABEL)
     try:
@@ -46,7 +53,7 @@ async def measure(subject: Subject, *, starts: int, executions: int) -> Figures:
         await conversation.aclose()
     return Figures(
         name=subject.name,
-        cold=statistics.median(cold),
+        cold=cold,
         pooled=pooled,
         warm=statistics.median(times),
         warm95=statistics.quantiles(times, n=20)[-1],

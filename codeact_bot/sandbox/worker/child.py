@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import _ast as ast  # all that is needed of `ast`, at a fraction of its time
 import builtins
 import fcntl
 import json
@@ -12,13 +12,16 @@ import resource
 import signal
 import sys
 import types
-from typing import Any, Coroutine, NoReturn
 
 from . import libc
 from .frames import CHUNK, decode, encode, write_all
 from .shown import Shown
 from .streams import Streams, flush, no_input, one_write_print
 from .trouble import describe, tame_warnings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Coroutine, NoReturn
 
 NAMES = 200
 HIGH = 60
@@ -207,7 +210,9 @@ class Child:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names = [node.name]
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names = [ast.dump(node)]
+            from ast import dump
+
+            names = [dump(node)]
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)][:1]
         for name in names:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import struct
-from typing import Any
+
+TYPE_CHECKING = False  # as in all modules here: importing `typing` would slow every start down
+if TYPE_CHECKING:
+    from typing import Any
 
 PREFIX = struct.Struct(">II")
 MAX_HEADER = 1024 * 1024

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from .processes import now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 GRACE = 1.0
 """Seconds between the first KeyboardInterrupt and SIGKILL."""

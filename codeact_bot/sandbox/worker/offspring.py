@@ -7,11 +7,14 @@ import struct
 import time
 from fcntl import fcntl, ioctl
 from termios import FIONREAD
-from typing import Any, Callable
 
 from .child import become_child
 from .frames import CHUNK, decode
 from .processes import kill_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 F_SETPIPE_SZ = 1031
 PIPE = 1024 * 1024

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import sys
-from typing import Any
 
 from .frames import size_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CELL = 200
 """Characters of one table cell."""

@@ -7,9 +7,12 @@ import io
 import os
 import signal
 import sys
-from typing import Any, Callable, NoReturn
 
 from . import libc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn
 
 
 class Streams:

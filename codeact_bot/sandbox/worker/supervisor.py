@@ -8,7 +8,6 @@ import select
 import signal
 import sys
 import time
-from typing import Any
 
 from . import libc
 from .folder import Folder
@@ -16,6 +15,10 @@ from .frames import CHUNK, MAX_BODY, decode, encode, size_text
 from .job import AGAIN, Job
 from .offspring import Offspring
 from .processes import end_newer, oom_kills, send, signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 QUEUE = 1024 * 1024
 """Bytes that may wait for the host before the code's output is no longer read."""

@@ -6,8 +6,11 @@ import linecache
 import os
 import sys
 import warnings
-from types import TracebackType
-from typing import TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import TextIO
 
 SHORT = 200
 """Characters of a note or of a cause's message."""
