@@ -7,6 +7,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import pytest
 
@@ -25,18 +26,17 @@ async def test_thirty_kills_leave_no_half_written_history(
     mongo_url: str, database: str, open_mongo: Callable[[], Awaitable[MongoStore]]
 ) -> None:
     chance = random.Random(SEED)
-    store = await open_mongo()
     accepted: list[str] = []
-    for _ in range(KILLS):
-        accepted += await _killed_after(chance.uniform(0.0, 0.15), mongo_url, database)
+    async with aclosing(await open_mongo()) as store:
+        for _ in range(KILLS):
+            accepted += await _killed_after(chance.uniform(0.0, 0.15), mongo_url, database)
+            await _check(store, accepted)
+        await _killed_after(None, mongo_url, database)
         await _check(store, accepted)
-    await _killed_after(None, mongo_url, database)
-    await _check(store, accepted)
-    answered = Counter(turn.incoming.id for turn in [*await store.turns(ONE), *await store.turns(TWO)])
-    assert set(accepted) <= set(answered)
-    assert set(answered.values()) == {1}
-    assert not [*await store.pending(ONE), *await store.pending(TWO)]
-    await store.aclose()
+        answered = Counter(turn.incoming.id for turn in [*await store.turns(ONE), *await store.turns(TWO)])
+        assert set(accepted) <= set(answered)
+        assert set(answered.values()) == {1}
+        assert not [*await store.pending(ONE), *await store.pending(TWO)]
 
 
 async def _killed_after(seconds: float | None, url: str, database: str) -> list[str]:
