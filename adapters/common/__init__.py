@@ -1,0 +1,1 @@
+"""What Slack and Discord share: the story of a turn, splitting, taming, pacing, access and commands."""

@@ -1,0 +1,113 @@
+"""Looking up conversations and questions, and handing questions in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from codeact_bot.errors import StoreUnavailable, ThreadNotFound
+from codeact_bot.ports import Desk, Inbox
+from codeact_bot.types import Incoming, ThreadId
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 30.0
+LAST = 50
+"""Ended turns among which an edited or deleted question is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question that the core knows."""
+
+    incoming: Incoming
+    place: int = -1
+    """Its place in the queue, 0 for the one being answered; -1 where it has been answered."""
+
+
+class Counter:
+    """Where questions are handed in, one after another per place."""
+
+    def __init__(self, inbox: Inbox, desk: Desk) -> None:
+        """Hand in to an inbox, look up at a desk."""
+        self.inbox = inbox
+        self.desk = desk
+        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def order(self, place: str) -> asyncio.Lock:
+        """Return the lock that keeps a place's messages in their order."""
+        lock = self._orders.get(place)
+        if lock is None:
+            lock = self._orders[place] = asyncio.Lock()
+        return lock
+
+    async def conversation(self, place: str) -> ThreadId | None:
+        """The conversation that goes on at a place, waiting for the database where that is away."""
+        return await patient(lambda: self.desk.conversation(place))
+
+    async def begin(self, place: str) -> ThreadId:
+        """The conversation that goes on at a place; it begins now where there was none."""
+        known = await self.conversation(place)
+        if known is not None:
+            return known
+        thread = ThreadId(place)
+        await patient(lambda: self.desk.move(place, thread))
+        return thread
+
+    async def renew(self, place: str) -> None:
+        """Let a new conversation begin at a place."""
+        await self.desk.move(place, ThreadId(f"{place}#{secrets.token_hex(4)}"))
+
+    async def waits(self, incoming: Incoming) -> bool:
+        """Whether another question is answered before this one."""
+        waiting = await self.desk.pending(incoming.thread)
+        return incoming.id in [other.id for other in waiting[1:]]
+
+    async def running(self, thread: ThreadId) -> Incoming | None:
+        """The question that is being answered, or is next."""
+        waiting = await self.desk.pending(thread)
+        return waiting[0] if waiting else None
+
+    async def last(self, thread: ThreadId) -> Incoming | None:
+        """The question that is being answered, else the last one that was."""
+        turns = await self.desk.turns(thread, last=1)
+        return await self.running(thread) or (turns[-1].incoming if turns else None)
+
+    async def question(self, thread: ThreadId, message: str) -> Question | None:
+        """The last question that was asked by a message; None where it asked nothing."""
+        for index, incoming in reversed(list(enumerate(await self.desk.pending(thread)))):
+            if asked_by(incoming, message):
+                return Question(incoming=incoming, place=index)
+        ended = await self.desk.turns(thread, last=LAST)
+        return next((Question(incoming=turn.incoming) for turn in reversed(ended) if asked_by(turn.incoming, message)), None)
+
+    async def permitted(self, thread: ThreadId) -> tuple[str, ...]:
+        """The people who may stop and retry other people's questions."""
+        try:
+            return (await self.desk.thread(thread)).permitted
+        except ThreadNotFound:
+            return ()
+
+
+def asked_by(incoming: Incoming, message: str) -> bool:
+    """Whether a message asked this: its id, or for an edited one its id and `~` and the time of the edit."""
+    return incoming.id.partition("~")[0] == message
+
+
+async def patient(work: Callable[[], Awaitable[T]]) -> T:
+    """Repeat until the database answers: a platform may send a message only once."""
+    wait = 0.5
+    while True:
+        try:
+            return await work()
+        except StoreUnavailable as error:
+            log.error("%s", error, extra={"action": "accept"})
+            await asyncio.sleep(wait)
+            wait = min(LONGEST_WAIT, wait * 2)
