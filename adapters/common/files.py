@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 
 from adapters.render import clean
-from codeact_bot.types import Execution, File, RunCode, Step, Turn
+from codeact_bot.types import File, Step, Turn
 
 MOST = 20
 """Files of a turn that are uploaded; the notebook has the figures, the working folder the files."""
@@ -27,11 +27,6 @@ def over_long(step: Step) -> File | None:
     if step.execution is None or len(step.execution.output) <= LONG:
         return None
     return File.of(f"output-step-{step.index + 1}.txt", clean(step.execution.output).encode("utf-8", "replace"))
-
-
-def ran(step: Step) -> tuple[RunCode, Execution] | None:
-    """Return a step's code and what came of it; None for a step that ran none."""
-    return (step.action, step.execution) if isinstance(step.action, RunCode) and step.execution is not None else None
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
