@@ -298,6 +298,8 @@ class Query:
     """Which turns to find; an empty field does not restrict."""
 
     thread: ThreadId | None = None
+    prefix: str = ""
+    """Beginning of the thread's id: `slack:T1:C1`."""
     person: str = ""
     """An author's id or name."""
     ending: Ending | None = None

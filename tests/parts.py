@@ -1,4 +1,4 @@
-"""The real parts that tests need, and whether each is here: docker, gvisor, mongo, bubblewrap, aimock."""
+"""The real parts that tests need, and whether each is here: docker, gvisor, mongo, bubblewrap, aimock, slack."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "code
 """Where `.ci/parts` keeps what it downloads and builds."""
 AIMOCK = CACHE / "aimock" / "node_modules" / "@copilotkit" / "aimock"
 """The fake model server's npm package."""
+LOCAL_SLACK = CACHE / "slack" / "node_modules" / "local-slack-linux-x64" / "bin" / "local-slack"
+"""The Slack emulator's program."""
 IMAGE = os.environ.get("CODEACT_TEST_IMAGE", "codeact-base:debian12")
 """The sandbox image that tests use: Python, NumPy, pandas, matplotlib."""
 REQUIRED = frozenset(filter(None, os.environ.get("CODEACT_REQUIRE", "").replace(" ", "").split(",")))
@@ -100,6 +102,10 @@ def _aimock() -> str:
     return "" if AIMOCK.exists() else f"{AIMOCK} is not there; `make parts` installs it"
 
 
+def _slack() -> str:
+    return _try(str(LOCAL_SLACK), "--version") if LOCAL_SLACK.exists() else f"{LOCAL_SLACK} is not there; `make parts` installs it"
+
+
 def _try(*command: str) -> str:
     try:
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
@@ -115,4 +121,5 @@ PROBES: dict[str, Callable[[], str]] = {
     "mongo": _mongo,
     "bubblewrap": _bubblewrap,
     "aimock": _aimock,
+    "slack": _slack,
 }

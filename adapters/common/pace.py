@@ -42,6 +42,11 @@ class Pace:
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def finishing(self) -> bool:
+        """Whether the final state is on its way, and progress no longer matters."""
+        return self._hurry.is_set()
+
     def nudge(self) -> None:
         """Say that there is something new to show."""
         self._news.set()

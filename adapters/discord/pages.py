@@ -9,16 +9,15 @@ from adapters.common.files import attachments, over_long
 from adapters.common.neutral import discord_code, discord_markdown
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
+from adapters.common.summary import folded
 from adapters.common.tables import aligned, csv_file
-from adapters.render import count, one_line, size_text, step_ok, step_summary, trouble, turn_summary
-from codeact_bot.types import Answer, Execution, File, Malformed, RunCode, Step, Table, Turn
+from adapters.render import count, one_line, size_text, step_summary, trouble, turn_summary
+from codeact_bot.types import Answer, Execution, File, Step, Table, Turn
 
 LIMIT = 2000
 """Characters of a message."""
 FILES = 10
 """Files of a message."""
-FOLDED = 10
-"""Finished steps that keep a line of their own."""
 TABLES = 5
 """Tables that are shown; the notebook has all."""
 WIDTH = 76
@@ -48,7 +47,7 @@ def small(text: str) -> str:
 
 def working(story: Story) -> str:
     """Write the post of a running turn: finished steps folded, then what goes on."""
-    parts = folded(story.steps)
+    parts = lines_of(story.steps)
     parts += [small(notice) for notice in story.notices[-2:]]
     if story.preparing is not None:
         share = story.preparing.fraction
@@ -70,25 +69,16 @@ def ending(text: str, limit: int) -> str:
     return text if units(text) <= limit else "…\n" + split(text, limit, units)[-1]
 
 
-def folded(steps: Sequence[Step]) -> list[str]:
-    """Write one line per finished step that ran, or tried to."""
-    lines = [small(f"{'✓' if step_ok(step) else '✗'} {step_summary(step)}{purpose(step)}") for step in steps if not isinstance(step.action, Answer)]
-    hidden = len(lines) - FOLDED
-    return lines if hidden <= 0 else [small(f"… {count(hidden, 'step')} before"), *lines[hidden:]]
-
-
-def purpose(step: Step) -> str:
-    """Return what the step was for, in the model's own first line."""
-    thought = step.action.thought if isinstance(step.action, RunCode | Malformed) else ""
-    first = one_line(thought.strip().partition("\n")[0], 80)
-    return f" · {first}" if first else ""
+def lines_of(steps: Sequence[Step]) -> list[str]:
+    """Write one small line per finished step."""
+    return [small(line) for line in folded(steps)]
 
 
 def final(turn: Turn, upload_limit: int) -> list[Post]:
     """Write the messages of an ended turn; the first replaces the post that built up."""
     assert turn.outcome is not None
     text = discord_markdown(turn.outcome.text.strip()) or "(no text)"
-    whole = "\n".join([*folded(turn.steps), text, small(turn_summary(turn))])
+    whole = "\n".join([*lines_of(turn.steps), text, small(turn_summary(turn))])
     posts = [Post(content=piece) for piece in split(whole, LIMIT, units)]
     tables = [table for step in turn.steps if step.execution for table in step.execution.tables]
     for number, table in enumerate(tables[-TABLES:], len(tables) - min(len(tables), TABLES) + 1):

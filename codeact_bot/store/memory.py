@@ -22,6 +22,7 @@ class _Turn:
         turn, card = self.turn, self.card
         return not self.undone and all((
             query.thread in (None, turn.incoming.thread),
+            turn.incoming.thread.startswith(query.prefix),
             not query.person or records.fold(query.person) in card.people,
             query.ending is None or (turn.outcome is not None and turn.outcome.ending is query.ending),
             not query.error or records.fold(query.error) in card.errors,

@@ -138,6 +138,8 @@ def found(query: Query) -> Document:
     match: Document = {"state": {"$ne": "undone"}}
     if query.thread is not None:
         match["thread"] = query.thread
+    elif query.prefix:
+        match["thread"] = {"$regex": f"^{re.escape(query.prefix)}"}
     if query.person:
         match["people"] = documents.encode(records.fold(query.person))
     if query.ending is not None:

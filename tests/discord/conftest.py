@@ -11,7 +11,7 @@ import simcord
 
 from adapters.discord import DiscordAdapter
 from codeact_bot.types import Access
-from tests.discord.core import Core
+from tests.adapters.core import Core
 
 
 @dataclass(slots=True)

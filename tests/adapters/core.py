@@ -1,4 +1,4 @@
-"""A core of the smallest kind behind the Discord adapter: the real store in memory, and turns that the test plays."""
+"""A core of the smallest kind behind a chat adapter: the real store in memory, and turns that the test plays."""
 
 from __future__ import annotations
 

@@ -1,0 +1,126 @@
+"""The ChatAdapter for Slack."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+
+from adapters.common.counter import Counter
+from adapters.common.pace import PlatformDown, TryLater
+from adapters.slack.budget import Budget
+from adapters.slack.deeds import Hand
+from adapters.slack.hearing import Ear
+from adapters.slack.listeners import bolt_app
+from adapters.slack.places import PREFIX
+from adapters.slack.reply import SlackReply
+from adapters.slack.wire import Wire, error_of, heeding
+from codeact_bot.errors import ConfigurationInvalid
+from codeact_bot.ports import Desk, Inbox, Reply
+from codeact_bot.types import Access, Turn
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 60.0
+EVENTS_PATH = "/slack/events"
+WRONG = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"}
+WRONG_TOKEN = "Slack does not accept %s (%s). Copy the token again from https://api.slack.com/apps; see docs/slack.md."  # noqa: S105
+
+
+class SlackAdapter:
+    """Answers in Slack; implements ChatAdapter."""
+
+    def __init__(self, *, bot_token: str, app_token: str, signing_secret: str, base_url: str, http: str, desk: Desk, access: Access) -> None:
+        """Listen by Socket Mode with an app-level token, else at the address `http` for requests that the signing secret signs."""
+        self._app_token = app_token
+        self._secret = signing_secret
+        self._http = http
+        self._desk = desk
+        self._access = access
+        self._wire = Wire(bot_token, base_url)
+        self._budget = Budget()
+        self._ear: Ear | None = None
+
+    @property
+    def prefixes(self) -> Sequence[str]:
+        """All conversations that were begun in Slack."""
+        return (PREFIX,)
+
+    async def listen(self, inbox: Inbox) -> None:
+        """Take in messages until cancelled. Raises ConfigurationInvalid for tokens that Slack does not accept."""
+        await self._wire.open()
+        try:
+            ear = self._ear = Ear(self._wire, Counter(inbox, self._desk), self._access, await self._who_am_i())
+            try:
+                app = bolt_app(self._wire.client, self._secret, ear, Hand(ear), self._wire)
+                async with self._socket(app) if self._app_token else self._server(app):
+                    await asyncio.Event().wait()
+            finally:
+                await ear.aclose()
+        finally:
+            await self._wire.aclose()
+
+    async def _who_am_i(self) -> str:
+        """Return the bot's user id, waiting for Slack where it is away."""
+        wait = 1.0
+        while True:
+            try:
+                with heeding():
+                    return str((await self._wire.client.auth_test())["user_id"])
+            except (PlatformDown, TryLater) as error:
+                cause = error.__cause__
+                if isinstance(cause, SlackApiError) and error_of(cause) in WRONG:
+                    raise ConfigurationInvalid(WRONG_TOKEN % ("SLACK_BOT_TOKEN", error_of(cause))) from None
+                log.error("Could not log in to Slack, trying again in %.0f s: %s", wait, error)
+                await asyncio.sleep(wait)
+                wait = min(LONGEST_WAIT, wait * 2)
+
+    @asynccontextmanager
+    async def _socket(self, app: AsyncApp) -> AsyncIterator[None]:
+        """Listen by Socket Mode; the client reconnects by itself once it was connected."""
+        handler = AsyncSocketModeHandler(app, self._app_token, logger=logging.getLogger("slack_sdk.socket_mode"))
+        wait = 1.0
+        try:
+            while True:
+                try:
+                    with heeding():
+                        await handler.connect_async()  # type: ignore[no-untyped-call]
+                        break
+                except (PlatformDown, TryLater) as error:
+                    cause = error.__cause__
+                    if isinstance(cause, SlackApiError) and error_of(cause) in WRONG:
+                        raise ConfigurationInvalid(WRONG_TOKEN % ("SLACK_APP_TOKEN", error_of(cause))) from None
+                    log.error("Could not connect to Slack, trying again in %.0f s: %s", wait, error)
+                    await asyncio.sleep(wait)
+                    wait = min(LONGEST_WAIT, wait * 2)
+            yield
+        finally:
+            await handler.close_async()  # type: ignore[no-untyped-call]
+
+    @asynccontextmanager
+    async def _server(self, app: AsyncApp) -> AsyncIterator[None]:
+        """Listen for signed requests."""
+        host, _, port = self._http.rpartition(":")
+        runner = web.AppRunner(app.web_app(EVENTS_PATH))
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, int(port)).start()
+            log.info("Slack's requests are taken at http://%s%s", self._http, EVENTS_PATH)
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def reply(self, turn: Turn) -> Reply:
+        """Open the post for a turn, or go on with the one that `turn.reply` names."""
+        reply = SlackReply(self._wire, self._desk, self._budget, turn)
+        if turn.outcome is None:
+            await reply.opened()
+            if self._ear is not None:
+                await self._ear.unmark(turn.incoming)
+        return reply

@@ -1,0 +1,266 @@
+"""Messages, their edits and their deletion, as questions for the core."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.common.access import REFUSED_ASK, REFUSED_STEER, may_ask, may_steer
+from adapters.common.commands import help_text, is_stop
+from adapters.common.counter import Counter, Question, patient
+from adapters.common.files import free_name
+from adapters.common.pace import PlatformDown, TryLater
+from adapters.common.reply import Refused
+from adapters.render import size_text
+from adapters.slack.markdown import blocks
+from adapters.slack.pages import Post, actions, button, note
+from adapters.slack.people import plain, visitor
+from adapters.slack.places import Spot, Way, message_id, place_of
+from adapters.slack.wire import Wire
+from codeact_bot.types import Access, Author, Bounds, File, Incoming, ThreadId
+
+log = logging.getLogger(__name__)
+
+QUEUED = "hourglass_flowing_sand"
+STOPPED = "octagonal_sign"
+SPOKEN = {None, "file_share", "thread_broadcast"}
+"""Kinds of messages that people write."""
+LIMIT = Bounds().file_bytes
+REMEMBERED = 1_000
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A message as Slack announces it."""
+
+    team: str
+    channel: str
+    ts: str
+    thread: str
+    """Time stamp of the thread's first message; empty at the top of a channel or direct message."""
+    user: str
+    text: str
+    files: tuple[dict[str, Any], ...] = ()
+    direct: bool = False
+
+    @classmethod
+    def of(cls, event: dict[str, Any], team: str) -> Heard:
+        """Read an event, or a message inside one."""
+        channel = str(event["channel"])
+        return cls(
+            team=team,
+            channel=channel,
+            ts=str(event["ts"]),
+            thread=str(event.get("thread_ts") or ""),
+            user=str(event.get("user") or ""),
+            text=str(event.get("text") or ""),
+            files=tuple(event.get("files") or ()),
+            direct=channel.startswith("D") or event.get("channel_type") == "im",
+        )
+
+    @property
+    def spot(self) -> Spot:
+        """Where the answer goes: the message's thread, one that it begins, or the top of the direct message."""
+        return Spot(way=Way.HERE, channel=self.channel, thread=self.thread or ("" if self.direct else self.ts), message=self.ts)
+
+    @property
+    def place(self) -> str:
+        """Where the conversation goes on."""
+        return place_of(self.team, self.channel, self.spot.thread)
+
+
+class Ear:
+    """Takes in what people write."""
+
+    def __init__(self, wire: Wire, counter: Counter, access: Access, bot: str) -> None:
+        """Hear for a counter, as the bot's user."""
+        self.wire = wire
+        self.counter = counter
+        self.access = access
+        self.bot = bot
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._told: OrderedDict[str, None] = OrderedDict()
+        self.queued: set[str] = set()
+
+    async def hear(self, event: dict[str, Any], team: str) -> None:
+        """Take in a message; on return it is kept, or it is not for the bot. A redelivery meanwhile waits for the first."""
+        match event.get("subtype"):
+            case "message_changed":
+                await self._edited(event, team)
+            case "message_deleted":
+                await self._deleted(event, team)
+            case kind if kind in SPOKEN and not event.get("bot_id") and event.get("user") not in (None, self.bot):
+                heard = Heard.of(event, team)
+                await self._once(message_id(heard.channel, heard.ts), heard)
+
+    async def _once(self, name: str, heard: Heard) -> None:
+        task = self._busy.get(name)
+        if task is None:
+            task = self._busy[name] = asyncio.create_task(self._hear(heard), name=f"hear {name}")
+            task.add_done_callback(lambda _: self._busy.pop(name, None))
+        await asyncio.shield(task)
+
+    async def aclose(self) -> None:
+        """Give up what is being taken in; Slack sends it again."""
+        tasks = list(self._busy.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hear(self, heard: Heard) -> None:
+        called = heard.direct or f"<@{self.bot}" in heard.text
+        async with self.counter.order(heard.place):
+            if not called and not (heard.thread and await self.counter.conversation(heard.place)):
+                return
+            if may_ask(self.access, visitor(heard.user, heard.team, heard.channel)):
+                await self._take(heard)
+            else:
+                await self.refuse(heard, REFUSED_ASK)
+
+    async def _take(self, heard: Heard) -> None:
+        text = await plain(heard.text, self.bot, self.wire)
+        if is_stop(text):
+            await self._stop(heard)
+        elif text or heard.files:
+            await self.ask(heard, heard.user, text, message_id(heard.channel, heard.ts))
+        else:
+            await self.wire.say(heard.channel, heard.spot.thread, self.help())
+
+    async def ask(self, heard: Heard, asker: str, text: str, name: str) -> bool:
+        """Hand a message in as a question of somebody; sentences on files that were refused go below it."""
+        files, refused = await self._download(heard.files)
+        incoming = Incoming(
+            id=name,
+            thread=await self.counter.begin(heard.place),
+            author=Author(id=asker, name=await self.wire.name(asker)),
+            text=text,
+            files=files,
+            place=str(heard.spot),
+            at=time_of(heard.ts),
+        )
+        fresh = await self.accept(incoming, heard.channel, heard.ts)
+        if fresh and refused:
+            await self.wire.say(heard.channel, heard.spot.thread, Post(blocks=tuple(blocks("\n\n".join(refused))), text="I could not take a file."))
+        return fresh
+
+    async def accept(self, incoming: Incoming, channel: str = "", message: str = "") -> bool:
+        """Hand a question in; when others come first, its message is marked."""
+        fresh = await self.counter.inbox.accept(incoming)
+        if fresh and message and await self.counter.waits(incoming):
+            self.queued.add(incoming.id)
+            await self.wire.mark(channel, message, QUEUED)
+        return fresh
+
+    async def unmark(self, incoming: Incoming) -> None:
+        """Take the mark of a queued question away, now that its turn begins."""
+        if incoming.id in self.queued:
+            self.queued.discard(incoming.id)
+            spot = Spot.parse(incoming.place)
+            await self.wire.unmark(spot.channel, spot.message, QUEUED)
+
+    async def find(self, heard: Heard) -> tuple[ThreadId, Question] | None:
+        """Find the question that a message asked, with its conversation."""
+        thread = await self.counter.conversation(heard.place)
+        question = await self.counter.question(thread, message_id(heard.channel, heard.ts)) if thread else None
+        return (thread, question) if thread is not None and question is not None else None
+
+    async def _edited(self, event: dict[str, Any], team: str) -> None:
+        """Offer a re-run for an edited question; one that still waits is exchanged."""
+        message, before = event.get("message") or {}, event.get("previous_message") or {}
+        if message.get("bot_id") or message.get("text") == before.get("text"):
+            return
+        heard = Heard.of({**message, "channel": event["channel"]}, team)
+        found = await self.find(heard)
+        text = await plain(heard.text, self.bot, self.wire)
+        if found is None or not text or text == found[1].incoming.text:
+            return
+        thread, question = found
+        if question.place > 0 and await self.counter.inbox.withdraw(thread, question.incoming.id):
+            await self.accept(edited(question.incoming, text, event), heard.channel, heard.ts)
+            return
+        offer = button("Run the edited question", "edited", f"{heard.channel}/{heard.thread}/{heard.ts}", "primary")
+        said = "You edited your question. I have answered the one before."
+        await self.wire.whisper(heard.channel, heard.user, heard.spot.thread, said, [note(said), actions(offer)])
+
+    async def _deleted(self, event: dict[str, Any], team: str) -> None:
+        """Give up the question that a deleted message asked."""
+        before = {**(event.get("previous_message") or {}), "channel": event["channel"], "ts": event.get("deleted_ts") or event["ts"]}
+        found = await self.find(Heard.of(before, team))
+        if found is not None and found[1].place >= 0:
+            await patient(lambda: self.counter.inbox.withdraw(found[0], found[1].incoming.id))
+
+    async def _stop(self, heard: Heard) -> None:
+        thread = await self.counter.conversation(heard.place)
+        running = await self.counter.running(thread) if thread else None
+        who = visitor(heard.user, heard.team, heard.channel)
+        if thread is None or running is None:
+            await self.wire.whisper(heard.channel, heard.user, heard.thread, "Nothing is running here.")
+        elif may_steer(self.access, who, running.author, await self.counter.permitted(thread)):
+            await self.counter.inbox.stop(thread)
+            await self.wire.mark(heard.channel, heard.ts, STOPPED)
+        else:
+            await self.refuse(heard, REFUSED_STEER)
+
+    async def refuse(self, heard: Heard, sentence: str) -> None:
+        """Tell a person, once per place, what they may not do."""
+        name = f"{heard.user} {heard.place} {sentence}"
+        if name not in self._told:
+            self._told[name] = None
+            if len(self._told) > REMEMBERED:
+                self._told.popitem(last=False)
+            await self.wire.whisper(heard.channel, heard.user, heard.thread, sentence)
+
+    def help(self) -> Post:
+        """Say what the bot can do."""
+        return Post(blocks=tuple(blocks(help_text("mention me"))), text="I answer questions by writing and running Python.")
+
+    async def _download(self, attached: tuple[dict[str, Any], ...]) -> tuple[tuple[File, ...], list[str]]:
+        """Fetch attachments; returns them, and a sentence for each that could not be taken."""
+        files: list[File] = []
+        refused: list[str] = []
+        for each in attached:
+            name = free_name(str(each.get("name") or "file"), [file.name for file in files])
+            data = await self._fetch(each)
+            if data is None:
+                refused.append(f"I could not fetch `{name}` from Slack: send it again, please.")
+            elif max(len(data), int(each.get("size") or 0)) > LIMIT:
+                size = size_text(int(each.get("size") or len(data)))
+                refused.append(f"`{name}` is {size}, and I take files up to {size_text(LIMIT)}: send a smaller part.")
+            else:
+                files.append(File.of(name, data))
+        return tuple(files), refused
+
+    async def _fetch(self, attached: dict[str, Any]) -> bytes | None:
+        """Return an attachment's bytes, none for one that is too large; None where Slack does not give them after several attempts."""
+        address = attached.get("url_private_download") or attached.get("url_private")
+        if not address:
+            return None
+        if int(attached.get("size") or 0) > LIMIT:
+            return b""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self.wire.download(str(address), LIMIT)
+            except Refused as error:
+                log.warning("Slack does not give the file %s: %s. The app needs the scope files:read.", attached.get("id"), error)
+                return None
+            except (PlatformDown, TryLater) as error:
+                log.warning("Could not fetch the file %s: %s", attached.get("id"), error)
+                await asyncio.sleep(attempt)
+        return None
+
+
+def edited(incoming: Incoming, text: str, event: dict[str, Any]) -> Incoming:
+    """Return a question with the text it has after an edit, under a name of its own."""
+    stamp = event.get("event_ts") or event.get("ts")
+    return replace(incoming, id=f"{incoming.id.partition('~')[0]}~{stamp}", text=text)
+
+
+def time_of(ts: str) -> datetime:
+    """Return the time of a message."""
+    at = datetime.fromtimestamp(float(ts), UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

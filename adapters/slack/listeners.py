@@ -1,0 +1,81 @@
+"""The Bolt app: which events reach whom, and when each is acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.deeds import Caller, Hand
+from adapters.slack.hearing import Ear
+from adapters.slack.wire import Wire
+
+log = logging.getLogger(__name__)
+
+ASKING = {"retry", "edited"}
+"""Buttons that ask, and so are acknowledged when the store has the question."""
+
+Next = Callable[[], Awaitable[Any]]
+Ack = Callable[[], Awaitable[Any]]
+
+
+def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wire) -> AsyncApp:
+    """Make the app. Bolt acknowledges an event before its listener runs, so messages are taken in by listener middleware, which runs before that.
+
+    Where the store is away, the middleware raises, nothing is acknowledged, and Slack sends the event again.
+    """
+    app = AsyncApp(client=client, token=client.token, signing_secret=secret or "unused", logger=logging.getLogger("slack_bolt"))
+
+    async def take(body: dict[str, Any], next: Next) -> None:
+        await ear.hear(body["event"], str(body.get("team_id") or ""))
+        await next()
+
+    async def taken() -> None:
+        """Nothing is left to do: the middleware has."""
+
+    app.event("message", middleware=[take])(taken)
+    app.event("app_mention", middleware=[take])(taken)
+
+    @app.event("app_home_opened")
+    async def home(event: dict[str, Any]) -> None:
+        if event.get("tab", "home") == "home":
+            await wire.publish_home(str(event["user"]), ear.help())
+
+    deeds = {"stop": hand.stop, "retry": hand.retry, "code": hand.code, "notebook": hand.notebook, "edited": hand.edited}
+
+    @app.action(re.compile("^codeact_"))
+    async def pressed(body: dict[str, Any], action: dict[str, Any], ack: Ack) -> None:
+        name, caller = str(action["action_id"]).removeprefix("codeact_"), caller_of(body)
+        if name not in ASKING:
+            await ack()
+        if name in deeds:
+            await hand.attend(caller, lambda: deeds[name](caller, str(action["value"])))
+        await ack()
+
+    @app.command("/codeact")
+    async def command(body: dict[str, Any], ack: Ack) -> None:
+        caller = Caller(
+            user=str(body["user_id"]), team=str(body["team_id"]), channel=str(body["channel_id"]), thread="", trigger=str(body["trigger_id"])
+        )
+        await hand.attend(caller, lambda: hand.command(caller, str(body.get("text") or "")))
+        await ack()
+
+    @app.shortcut("codeact_run")
+    async def shortcut(body: dict[str, Any], ack: Ack) -> None:
+        caller = caller_of(body)
+        await hand.attend(caller, lambda: hand.shortcut(caller, body["message"]))
+        await ack()
+
+    return app
+
+
+def caller_of(body: dict[str, Any]) -> Caller:
+    """Read who pressed a button or used a shortcut, and where."""
+    message, container = body.get("message") or {}, body.get("container") or {}
+    channel = str((body.get("channel") or {}).get("id") or container.get("channel_id") or "")
+    thread = message.get("thread_ts") or container.get("thread_ts") or ("" if channel.startswith("D") else message.get("ts") or "")
+    return Caller(user=str(body["user"]["id"]), team=str(body["team"]["id"]), channel=channel, thread=str(thread), trigger=str(body["trigger_id"]))

@@ -1,0 +1,138 @@
+"""Stands between the bot and the Slack emulator, and does what Slack does on a bad day."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What one request meets: an answer of Slack's, or a connection that breaks."""
+
+    status: int = 200
+    error: str = ""
+    retry_after: str = ""
+    after: bool = False
+    """Whether Slack does what was asked, and only the answer is lost or replaced."""
+    breaks: bool = False
+
+
+RATE_LIMITED = Fault(status=429, error="ratelimited", retry_after="1")
+BROKEN = Fault(status=503)
+CUT = Fault(breaks=True)
+CUT_AFTER = Fault(breaks=True, after=True)
+
+
+@dataclass(slots=True)
+class Proxy:
+    """The faults to come, and the requests that were made."""
+
+    target: str
+    address: str = ""
+    faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    down: bool = False
+    twice: bool = False
+    """Whether envelopes arrive twice, as after a reconnect."""
+    calls: Counter[str] = field(default_factory=Counter)
+    given: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    acks: list[str] = field(default_factory=list)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._socket(request)
+        method = request.path.removeprefix("/api/")
+        body = await request.read()
+        self.calls[method] += 1
+        self.given.append((method, _arguments(request, body)))
+        fault = BROKEN if self.down else self.faults[method].pop(0) if self.faults[method] else None
+        if fault is not None and not fault.after:
+            return self._fail(request, fault)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(request.method, f"{self.target}{request.path_qs}", data=body, headers=_kept(request)) as answer,
+        ):
+            data = (await answer.read()).replace(self.target.removeprefix("http://").encode(), self.address.removeprefix("http://").encode())
+            if fault is not None:
+                return self._fail(request, fault)
+            return web.Response(status=answer.status, body=data, headers={"Content-Type": answer.headers.get("Content-Type", "text/plain")})
+
+    def _fail(self, request: web.Request, fault: Fault) -> web.Response:
+        if fault.breaks:
+            assert request.transport is not None
+            request.transport.abort()
+        headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+        text = json.dumps({"ok": False, "error": fault.error}) if fault.error else "<html>Bad gateway</html>"
+        return web.Response(status=fault.status, text=text, headers=headers, content_type="application/json" if fault.error else "text/html")
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        down = web.WebSocketResponse()
+        await down.prepare(request)
+        self.sockets.add(down)
+        async with aiohttp.ClientSession() as session, session.ws_connect(f"{self.target}{request.path_qs}") as up:
+            pumps = [asyncio.create_task(self._pump_down(up, down)), asyncio.create_task(self._pump_up(down, up))]
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
+                self.sockets.discard(down)
+                await down.close()
+        return down
+
+    async def _pump_down(self, up: aiohttp.ClientWebSocketResponse, down: web.WebSocketResponse) -> None:
+        async for message in up:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                for _ in range(2 if self.twice and "envelope_id" in message.data else 1):
+                    await down.send_str(message.data)
+
+    async def _pump_up(self, down: web.WebSocketResponse, up: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in down:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self.acks.append(message.data)
+                await up.send_str(message.data)
+
+    async def drop(self) -> None:
+        """Cut all sockets."""
+        for each in list(self.sockets):
+            await each.close()
+
+
+def _kept(request: web.Request) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name.lower() in ("authorization", "content-type")}
+
+
+def _arguments(request: web.Request, body: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(body)) if request.content_type == "application/json" else {}
+    except ValueError:
+        return {}
+
+
+@asynccontextmanager
+async def running(target: str) -> AsyncIterator[Proxy]:
+    """Start a proxy for an emulator."""
+    proxy = Proxy(target=target)
+    app = web.Application(client_max_size=1 << 28)
+    app.router.add_route("*", "/{path:.*}", proxy.serve)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "localhost", 0)
+    await site.start()
+    assert site._server is not None
+    proxy.address = f"http://localhost:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[attr-defined]
+    try:
+        yield proxy
+    finally:
+        await proxy.drop()
+        await runner.cleanup()
