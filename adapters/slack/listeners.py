@@ -28,7 +28,7 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wi
 
     Where the store is away, the middleware raises, nothing is acknowledged, and Slack sends the event again.
     """
-    app = AsyncApp(client=client, token=client.token, signing_secret=secret or "unused", logger=logging.getLogger("slack_bolt"))
+    app = AsyncApp(client=client, signing_secret=secret or "unused", logger=logging.getLogger("slack_bolt"))
 
     async def take(body: dict[str, Any], next: Next) -> None:
         await ear.hear(body["event"], str(body.get("team_id") or ""))

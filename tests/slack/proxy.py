@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -101,6 +102,17 @@ class Proxy:
             if message.type is aiohttp.WSMsgType.TEXT:
                 self.acks.append(message.data)
                 await up.send_str(message.data)
+
+    async def inject(self, kind: str, payload: dict[str, Any]) -> str:
+        """Send the bot an envelope of our own, as the emulator cannot; returns its id."""
+        name = uuid.uuid4().hex
+        (each,) = self.sockets
+        await each.send_str(json.dumps({"envelope_id": name, "type": kind, "payload": payload, "accepts_response_payload": kind != "events_api"}))
+        return name
+
+    def acknowledged(self, name: str) -> bool:
+        """Whether the bot has acknowledged an envelope."""
+        return any(name in each for each in self.acks)
 
     async def drop(self) -> None:
         """Cut all sockets."""

@@ -1,0 +1,130 @@
+"""Every post is within Slack's limits and literal, whatever model and sandbox wrote."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block as SdkBlock
+
+from adapters.common.story import Story
+from adapters.slack.markdown import blocks
+from adapters.slack.pages import BLOCKS, code_view, final, packed, text_size, working
+from codeact_bot.types import Author, Incoming, ThreadId
+from tests.adapters import stage
+
+INCOMING = Incoming(id="1", thread=ThreadId("slack:T1:C1:1"), author=Author(id="U1", name="Ann"), text="?", place="here:C1:1.1:1.1")
+HOSTILE = "<!channel> <@U1> <#C1|x> <https://evil.com|https://bank.com> @here ``` `x` \u202e\u200b\x1b[31m [a](javascript:x) [bank.com](https://evil.com) &lt;"
+PIECES = ["# Title\n", "word ", "**bold** ", "`code` ", "\n\n", "- item\n", "  - inner\n", "1. one\n", "> quote\n", "```py\nx = 1\n```\n", "| a | b |\n|---|---|\n| 1 | 2 |\n",
+          "---\n", HOSTILE, "x" * 500, "[l](https://a.b)", "![i](https://a.b/c.png)", "~~s~~", "<b>html</b>", "    code\n", "\\", "*"]  # fmt: skip
+TEXT = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
+
+
+def elements(part: Any) -> list[dict[str, Any]]:
+    """Return all objects in a block."""
+    if isinstance(part, dict):
+        return [part, *(each for value in part.values() for each in elements(value))]
+    return [each for item in part for each in elements(item)] if isinstance(part, list | tuple) else []
+
+
+def check(posted: Any) -> None:
+    """Hold a message's or a view's blocks against the published limits, and slack_sdk's own validation."""
+    assert 0 < len(posted) <= 100
+    for block in SdkBlock.parse_all([dict(each) for each in posted]):
+        block.validate_json()
+    for each in elements(list(posted)):
+        match each.get("type"):
+            case "text":
+                assert each["text"]
+            case "link":
+                assert each["url"].startswith(("http://", "https://"))
+            case "user" | "usergroup" | "broadcast" | "channel" | "mrkdwn" | "emoji":
+                raise AssertionError(f"{each} can ping or be parsed")
+            case "plain_text":
+                assert 0 < len(each["text"]) <= 3_000
+            case "table":
+                assert 1 <= len(each["rows"]) <= 100
+                assert all(1 <= len(row) <= 20 for row in each["rows"])
+            case "rich_text_section" | "rich_text_list" | "rich_text_quote" | "rich_text_preformatted":
+                assert each["elements"]
+            case "actions":
+                assert all(len(button["value"]) <= 2_000 for button in each["elements"])
+    text = json.dumps(posted, ensure_ascii=False)
+    assert not [c for c in text if unicodedata.category(c) == "Cf" or c == "\x1b"]
+
+
+def check_message(posted: Any) -> None:
+    check(posted)
+    assert len(posted) <= BLOCKS
+    assert text_size(list(posted)) <= 12_000
+    assert len([each for each in posted if each["type"] == "table"]) <= 1
+
+
+@given(TEXT)
+def test_any_markdown_is_within_the_limits(text: str) -> None:
+    for post in final(stage.ended(stage.turn_of(INCOMING), [stage.ran(0, text or "x", text, output=text)], text).turn):
+        check_message(post.blocks)
+        assert len(post.text) <= 4_000
+        assert "<" not in post.text
+
+
+@given(TEXT, TEXT)
+def test_any_progress_is_within_the_limits(words: str, printed: str) -> None:
+    turn = stage.turn_of(INCOMING)
+    story = Story(turn)
+    for event in stage.every_kind(turn, words):
+        if not isinstance(event, stage.TurnDone):
+            story.hear(event)
+        check_message(working(story).blocks)
+    for event in [stage.CodeStarted(index=3, code=words or "x"), stage.Output(text=printed * 20)]:
+        story.hear(event)
+        check_message(working(story).blocks)
+
+
+def test_a_long_turn_is_within_the_limits() -> None:
+    steps = [
+        stage.ran(number, "x = 1\n" * 500, HOSTILE * 5, output=HOSTILE * 200, tables=(stage.TABLE,) * 3, value="y" * 9000) for number in range(40)
+    ]
+    turn = stage.ended(stage.turn_of(INCOMING), steps, ("A paragraph of words. " * 40 + "\n\n") * 60).turn
+    posts = final(turn)
+    for post in posts:
+        if post.blocks:
+            check_message(post.blocks)
+    assert len(posts) < 15
+    check(code_view(turn)["blocks"])
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ("Hello **you**", ["rich_text"]),
+        ("a\n\nb", ["rich_text"]),
+        ("| a |\n|---|\n| 1 |", ["table"]),
+        ("a\n\n---\n\nb", ["rich_text", "divider", "rich_text"]),
+    ],
+)
+def test_markdown_becomes_blocks(text: str, types: list[str]) -> None:
+    assert [block["type"] for block in blocks(text)] == types
+
+
+def test_styles_lists_code_and_links() -> None:
+    text = "Look at **this *thing***:\n\n1. one\n2. two\n   - inner\n\n> quoted\n\n```py\nx = 1\n```\n[site](https://a.b) [https://bank.com](https://evil.com)"
+    (block,) = blocks(text)
+    section, ordered, inner, quote, code, links = block["elements"]
+    assert [each.get("style") for each in section["elements"][1:3]] == [{"bold": True}, {"bold": True, "italic": True}]
+    assert [each["style"] for each in (ordered, inner)] == ["ordered", "bullet"]
+    assert inner["indent"] == 1
+    assert quote["elements"][0]["text"] == "quoted"
+    assert code["elements"][0]["text"] == "x = 1"
+    assert links["elements"][0] == {"type": "link", "url": "https://a.b", "text": "site"}
+    assert links["elements"][2]["text"] == "https://bank.com (https://evil.com)"
+
+
+def test_only_one_table_is_in_a_message() -> None:
+    table = "| a |\n|---|\n| 1 |\n"
+    groups = packed(blocks(f"{table}\ntext\n\n{table}\n{table}"))
+    assert [[block["type"] for block in group] for group in groups] == [["table", "rich_text"], ["table"], ["table"]]
