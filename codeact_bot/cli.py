@@ -14,6 +14,7 @@ EXAMPLES = """\
 examples:
   codeact-bot                             start a conversation in the terminal
   codeact-bot chat --thread terminal:ID   go on with an earlier one
+  codeact-bot serve                       answer in Slack and Discord, whichever have tokens
   codeact-bot demo                        play the tour, with no model and no key
   codeact-bot history revenue --since 7d  find what was asked about revenue this week
   codeact-bot export terminal:ID --format ipynb -o week.ipynb
@@ -33,10 +34,20 @@ def parser() -> argparse.ArgumentParser:
     chat = commands.add_parser("chat", help="chat in the terminal (the default)")
     chat.add_argument("--thread", metavar="ID", help="go on with this conversation")
     commands.add_parser("demo", help="play a short tour with a scripted model, then exit")
+    commands.add_parser("serve", help="answer in Slack and Discord until stopped")
     commands.add_parser("doctor", help="check what works here, with remedies")
     _history(commands.add_parser("history", help="list, search and filter what was asked"))
     _export(commands.add_parser("export", help="write a conversation as Markdown, JSON, a notebook or training data"))
+    _platforms(commands)
     return root
+
+
+def _platforms(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    slack = commands.add_parser("slack", help="what Slack needs to know of this bot").add_subparsers(dest="what", metavar="WHAT", required=True)
+    manifest = slack.add_parser("manifest", help="print the app manifest, to create the app from")
+    manifest.add_argument("--http", metavar="URL", default="", help="the bot's public address, for HTTP instead of Socket Mode")
+    discord = commands.add_parser("discord", help="what Discord needs to know of this bot").add_subparsers(dest="what", metavar="WHAT", required=True)
+    discord.add_parser("invite", help="print the link that invites the bot, with the permissions it needs")
 
 
 def _history(history: argparse.ArgumentParser) -> None:
@@ -77,6 +88,18 @@ def positive(text: str) -> int:
 async def dispatch(arguments: argparse.Namespace) -> int:
     """Run the command that was asked for; returns the exit status."""
     match arguments.command:
+        case "serve":
+            from codeact_bot.serve import serve
+
+            return await serve()
+        case "slack":
+            from codeact_bot.serve import slack_manifest
+
+            return slack_manifest(arguments.http)
+        case "discord":
+            from codeact_bot.serve import discord_invite
+
+            return discord_invite()
         case "doctor":
             from codeact_bot.doctor import doctor
 

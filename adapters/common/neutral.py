@@ -50,7 +50,8 @@ def _discord_prose(text: str) -> str:
 def _discord_plain(text: str) -> str:
     text = text.replace("`", "\\`")
     text = _LINK.sub(lambda link: honest_link(link[2], link[3]), text)
-    text = re.sub(r"<(?=[@#:/ati])", r"\\<", text)
+    text = re.sub(r"<(?=[@#:/])", r"<\\", text)
+    text = re.sub(r"<(?=(?:a|t|id):)", r"\\<", text)
     text = re.sub(r"@(?=everyone|here)", r"\\@", text)
     return re.sub(r"^(\s*(?:> ?)*)-#", r"\1\\-#", text, flags=re.MULTILINE)
 

@@ -69,7 +69,7 @@ class Hand:
 
     async def _retry(self, interaction: discord.Interaction, turn: Turn) -> str:
         assert interaction.channel_id is not None
-        spot = Spot(way=Way.HERE, channel=interaction.channel_id)
+        spot = Spot(way=Way.HERE, channel=interaction.channel_id, message=interaction.id)
         thread = await self._here(interaction, turn.incoming.thread)
         await self._ear.accept(replace(turn.incoming, id=str(interaction.id), thread=thread, place=str(spot), at=interaction.created_at))
         return ""

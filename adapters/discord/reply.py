@@ -72,8 +72,7 @@ class DiscordReply(PacedReply):
         files = [f"-# with {discord_markdown(file.name)}" for file in incoming.files]
         text = split("\n".join([f"**{name}** asks: {discord_markdown(incoming.text)}", *files]), LIMIT, units)[0]
         if self.unsure:
-            since = discord.utils.time_snowflake(incoming.at)
-            for post in await self._wire.own_posts(self._spot.channel, since):
+            for post in await self._wire.own_posts(self._spot.channel, self._spot.message):
                 if post.content.strip() == text.strip():
                     return post.id
         return await self._wire.send(self._spot.channel, text, name=nonce(self.story.turn.id, "question"))
@@ -83,8 +82,7 @@ class DiscordReply(PacedReply):
         turn = self.story.turn
         await self._entered()
         if self._first is None:
-            since = discord.utils.time_snowflake(turn.started)
-            found = [post for post in await self._wire.own_posts(self._channel, since) if turn_of(post) == turn.id]
+            found = [post for post in await self._wire.own_posts(self._channel, self._spot.message) if turn_of(post) == turn.id]
             self._first = Reference(channel=self._channel, message=found[0].id) if found else None
         if self._first is not None and self.story.done:
             posts = self._planned()

@@ -43,7 +43,7 @@ class Commands:
         assert interaction.channel_id is not None
         files, refused = await download([file] if file else [])
         inside = in_conversation(interaction)
-        spot = Spot(way=Way.SAY if inside else Way.ASK, channel=interaction.channel_id)
+        spot = Spot(way=Way.SAY if inside else Way.ASK, channel=interaction.channel_id, message=interaction.id)
         thread = await self._counter.begin(self._place(interaction)) if inside else ThreadId(f"{guild_place(interaction)}q{interaction.id}")
         await self._accept(interaction, thread, question, files, spot)
         return " ".join([ASKED, *refused])

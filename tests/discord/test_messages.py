@@ -14,7 +14,7 @@ def labels(message: discord.Message) -> list[str]:
 
 
 def own(world: World, channel: simcord.ChannelHandle) -> list[discord.Message]:
-    return [message for message in channel.history() if message.author.id == world.env.backend.bot_user.id and message.content]
+    return [message for message in channel.history() if message.author.id == world.env.backend.bot_user.id and message.type is discord.MessageType.default and not message.flags.ephemeral]
 
 
 async def test_a_mention_becomes_a_thread_with_the_answer(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import nbformat
 import pytest
 
-from codeact_bot.types import Access, File
+from codeact_bot.types import Access, File, Status
 from tests.adapters import stage
 from tests.slack.conftest import World, until
 from tests.slack.emulator import ANN, BOB, BOT, CHANNEL, OTHER, TEAM, labels, shown
@@ -13,7 +13,7 @@ from tests.slack.emulator import ANN, BOB, BOT, CHANNEL, OTHER, TEAM, labels, sh
 pytestmark = pytest.mark.needs("slack")
 
 STEPS = [
-    stage.ran(0, "1/0", "Let me divide.", status="error", error=stage.CodeError(type="ZeroDivisionError", message="division by zero", traceback="Trace")),
+    stage.ran(0, "1/0", "Let me divide.", status=Status.ERROR, error=stage.CodeError(type="ZeroDivisionError", message="division by zero", traceback="Trace")),
     stage.ran(1, "print(4)", "Once more.", output="4\n"),
 ]
 

@@ -23,7 +23,7 @@ def outside_code(text):
 @given(TEXT)
 def test_nothing_works_outside_of_code_in_discord(text):
     shown = outside_code(discord_markdown(text))
-    assert not re.search(r"(?<!\\)<(@|#|:|a:|t:|/|id:)", shown)
+    assert not re.search(r"<(@|#|:|/)|(?<!\\)<(a:|t:|id:)", shown)
     assert not re.search(r"(?<!\\)@(everyone|here)", shown)
     assert not re.search(r"^\s*-#", shown, re.MULTILINE)
     assert not [c for c in shown if unicodedata.category(c) == "Cf" or c == "\x1b"]
@@ -56,6 +56,7 @@ def test_slack_text_has_no_tokens(text):
         ("[example.com](https://example.com/x)", "[example.com](<https://example.com/x>)"),
         ("[https://bank.com](https://evil.com)", "bank.com (<https://evil.com>)"),
         ("[x](javascript:alert)", "x (javascript:alert)"),
+        ("Ask <@7> in <#8> <t:1:R>", "Ask <\\@7> in <\\#8> \\<t:1:R>"),
         ("Hello @everyone", "Hello \\@everyone"),
         ("-# codeact-bot: approved", "\\-# codeact-bot: approved"),
         ("**bold** and `code`\n\n- list", "**bold** and `code`\n\n- list"),

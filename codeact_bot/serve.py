@@ -1,0 +1,127 @@
+"""`codeact-bot serve`: the bot on every chat platform that has its tokens, in one process, until it is told to stop."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Sequence
+
+from codeact_bot import log
+from codeact_bot.app import App, open_app
+from codeact_bot.desk import StoreDesk
+from codeact_bot.errors import CodeactError, ConfigurationInvalid
+from codeact_bot.ports import ChatAdapter, Desk
+from codeact_bot.settings import Settings, load
+from codeact_bot.types import Preparing
+
+NO_PLATFORM = (
+    "No chat platform is configured. For Slack set SLACK_BOT_TOKEN and SLACK_APP_TOKEN (docs/slack.md), "
+    "for Discord DISCORD_TOKEN (docs/discord.md); for a chat in the terminal run `codeact-bot chat`."
+)
+HALF_A_SLACK = "SLACK_BOT_TOKEN needs SLACK_APP_TOKEN beside it (Socket Mode), or SLACK_SIGNING_SECRET (HTTP); see docs/slack.md."
+
+
+async def serve() -> int:
+    """Answer on all configured platforms until cancelled.
+
+    Raises ConfigurationInvalid where there is none, and what `open_app` raises.
+    """
+    settings = load()
+    log.configure(settings.log_level)
+    check(settings)
+    async with open_app(settings, say_progress) as app:
+        listening = adapters(settings, StoreDesk(app.store))
+        say(_opening(app, listening))
+        try:
+            await app.service(*listening).run()
+        except* CodeactError as errors:
+            raise first(errors) from None
+    return 0
+
+
+def first(errors: BaseExceptionGroup[CodeactError]) -> CodeactError:
+    """Return the first of several errors, however deep it lies."""
+    error = errors.exceptions[0]
+    return first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def check(settings: Settings) -> None:
+    """Raise ConfigurationInvalid where no platform has all the tokens it needs."""
+    if settings.slack_bot_token is not None and settings.slack_app_token is None and settings.slack_signing_secret is None:
+        raise ConfigurationInvalid(HALF_A_SLACK)
+    if settings.slack_bot_token is None and settings.discord_token is None:
+        raise ConfigurationInvalid(NO_PLATFORM)
+    if settings.slack_bot_token is not None:
+        need("slack_bolt", "slack")
+    if settings.discord_token is not None:
+        need("discord", "discord")
+
+
+def adapters(settings: Settings, desk: Desk) -> Sequence[ChatAdapter]:
+    """Make the adapter of each platform that has tokens."""
+    made: list[ChatAdapter] = []
+    if settings.slack_bot_token is not None:
+        from adapters.slack import SlackAdapter
+
+        app_token, secret = settings.slack_app_token, settings.slack_signing_secret
+        made.append(
+            SlackAdapter(
+                bot_token=settings.slack_bot_token.get_secret_value(),
+                app_token=app_token.get_secret_value() if app_token else "",
+                signing_secret=secret.get_secret_value() if secret else "",
+                base_url=settings.slack_base_url,
+                http=settings.slack_http,
+                desk=desk,
+                access=settings.access,
+            )
+        )
+    if settings.discord_token is not None:
+        from adapters.discord import DiscordAdapter
+
+        made.append(DiscordAdapter(token=settings.discord_token.get_secret_value(), desk=desk, access=settings.access))
+    return made
+
+
+def slack_manifest(address: str) -> int:
+    """Print Slack's app manifest as JSON."""
+    need("slack_bolt", "slack")
+    from adapters.slack import manifest
+
+    print(json.dumps(manifest(address), indent=2))  # noqa: T201
+    return 0
+
+
+def discord_invite() -> int:
+    """Print the link that invites the bot into a server. Raises ConfigurationInvalid without a token."""
+    need("discord", "discord")
+    from adapters.discord import invite_link
+
+    token = load().discord_token
+    if token is None:
+        raise ConfigurationInvalid("Set DISCORD_TOKEN first: the link names the application that the token belongs to. See docs/discord.md.")
+    print(invite_link(token.get_secret_value()))  # noqa: T201
+    return 0
+
+
+def need(module: str, extra: str) -> None:
+    """Raise ConfigurationInvalid where a platform's library is not installed."""
+    if importlib.util.find_spec(module) is None:
+        raise ConfigurationInvalid(f"The library for {extra.capitalize()} is not installed: pip install 'codeact-bot[{extra}]'.")
+
+
+def _opening(app: App, listening: Sequence[ChatAdapter]) -> str:
+    names = " and ".join(type(adapter).__name__.removesuffix("Adapter") for adapter in listening)
+    lines = [f"Serving {names} · model {app.model.name} · sandbox {app.sandbox.name}. Ctrl-C stops.", *app.fallbacks]
+    return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """Print a line for the person at the terminal, and for the log of whatever supervises the process."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def say_progress(step: Preparing) -> None:
+    """Print the beginning of slow first-time work."""
+    if not step.fraction:
+        say(f"{step.label} …")
