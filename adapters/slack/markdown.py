@@ -170,8 +170,8 @@ def _inline(nodes: Iterable[SyntaxTreeNode], style: Style) -> list[Block]:
 
 
 def _link(node: SyntaxTreeNode, style: Style) -> Block:
-    address = str(node.attrs.get("href") or node.attrs.get("src") or "")
-    label = _plain(node) or address
+    address = clean(str(node.attrs.get("href") or node.attrs.get("src") or ""))
+    label = clean(_plain(node)) or address
     if not is_web(address):
         return _text(f"{label} ({address})" if label != address else label, style)
     shown = f"{label} ({address})" if is_disguise(label, address) else label
@@ -179,7 +179,8 @@ def _link(node: SyntaxTreeNode, style: Style) -> Block:
 
 
 def _text(text: str, style: Style) -> Block:
-    return {"type": "text", "text": text, **({"style": style} if style else {})}
+    # Entities such as &#x202e; are characters only after parsing.
+    return {"type": "text", "text": clean(text) or "\u00a0", **({"style": style} if style else {})}
 
 
 def _plain(node: SyntaxTreeNode) -> str:

@@ -234,3 +234,8 @@ async def listed(items: Sequence[Line]) -> AsyncIterator[Line]:
 def saved_files(folder: Path) -> set[str]:
     """List what was saved, relative to the folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+async def play_nothing(stage: Stage, turn: Turn, reply: Reply) -> None:
+    """Leave the turn to the test."""
+    await reply.show(ended(turn, [], ""))

@@ -1,107 +1,179 @@
-"""What every chat adapter must do."""
+"""What every chat adapter must do: the terminal, Slack (real slack-bolt, emulator) and Discord (real discord.py, simcord)."""
 
 from __future__ import annotations
 
 import io
 import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from rich.console import Console
 
 from adapters.console import About, ConsoleAdapter, Line
 from codeact_bot.ports import ChatAdapter
-from codeact_bot.types import Author, Incoming
+from codeact_bot.types import Access, Author, Incoming
 from tests.adapters import stage
+from tests.adapters.test_console_hostile import HOSTILE
+from tests.discord import conftest as discord
+from tests.discord.test_messages import own
+from tests.slack import conftest as slack
+from tests.slack import emulator
 
-HOSTILE = (
-    "\x1b[2J\x1b[31mred\x1b]0;title\x07\x1b]8;;http://evil\x07link\x1b]8;;\x07\x1bP1$r\x1b\\\x9b2J\x90x\x9c"
-    "\x07\x08\x0e\x7f\u202eevil\u2066\u200b\u200f\ufeff\U000e0041 [bold red]markup[/] [link=x]y[/link] [label](http://lie) &#x202e;&#x1b;[2J \r over"
-)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """An adapter with its stage and a way to see what people see."""
+class Place(Protocol):
+    """An adapter, somebody who writes, and what people see."""
 
     adapter: ChatAdapter
-    core: stage.Stage
-    screen: io.StringIO
+
+    async def hand_in(self, *texts: str) -> list[Incoming]:
+        """Let somebody write in one conversation; returns what the core was handed."""
+
+    async def seen(self) -> list[str]:
+        """What the bot has posted."""
 
 
-@pytest.fixture(params=["paper", "terminal"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    core = stage.Stage(stage.play_every_kind)
-    screen = io.StringIO()
-    console = Console(file=screen, width=90, height=40, force_terminal=request.param == "terminal", highlight=False, _environ={"TERM": "xterm"})
-    adapter = ConsoleAdapter(
-        thread=stage.THREAD,
-        author=Author(id="1", name="Ada"),
-        desk=core,
-        about=About(model="scripted", sandbox="process (plain)", demo=True, warning="Nothing is isolated."),
-        saved=tmp_path,
-        console=console,
-        lines=stage.listed([Line(text="first"), Line(text="second")]),
-        keyboard=False,
-    )
-    core.adapter = adapter
-    return Place(adapter=adapter, core=core, screen=screen)
+class Terminal:
+    """The terminal chat on paper."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._screen = io.StringIO()
+        self.adapter = self._make()
+
+    def _make(self, *texts: str) -> ConsoleAdapter:
+        self.core = stage.Stage(stage.play_nothing)
+        adapter = ConsoleAdapter(
+            thread=stage.THREAD,
+            author=Author(id="1", name="Ada"),
+            desk=self.core,
+            about=About(model="scripted", sandbox="process (plain)", demo=True),
+            saved=self._folder,
+            console=Console(file=self._screen, width=90, height=40, highlight=False, _environ={}),
+            lines=stage.listed([Line(text=text) for text in texts]),
+            keyboard=False,
+        )
+        self.core.adapter = adapter
+        return adapter
+
+    async def hand_in(self, *texts: str) -> list[Incoming]:
+        self.adapter = self._make(*texts)
+        await self.adapter.listen(self.core)
+        return self.core.accepted
+
+    async def seen(self) -> list[str]:
+        return [self._screen.getvalue()]
 
 
-def incoming(text: str = "first") -> Incoming:
-    return Incoming(id="1", thread=stage.THREAD, author=Author(id="1", name="Ada"), text=text)
+class Slack:
+    """A Slack workspace."""
+
+    def __init__(self, world: slack.World) -> None:
+        self._world = world
+        self.adapter: ChatAdapter = world.adapter
+
+    async def hand_in(self, *texts: str) -> list[Incoming]:
+        thread = ""
+        for text in texts:
+            thread = thread or await self._world.ask(text)
+            if text is not texts[0]:
+                await self._world.ask(text, thread=thread)
+        return self._world.core.accepted
+
+    async def seen(self) -> list[str]:
+        return [emulator.shown(each) for each in await self._world.slack.posts()]
 
 
-async def test_each_message_is_accepted_once_and_in_order(place: Place) -> None:
-    await place.adapter.listen(place.core)
-    assert [message.text for message in place.core.accepted] == ["first", "second"]
-    assert len({message.id for message in place.core.accepted}) == 2
+class Discord:
+    """A Discord guild."""
+
+    def __init__(self, world: discord.World) -> None:
+        self._world = world
+        self.adapter: ChatAdapter = world.adapter
+
+    async def hand_in(self, *texts: str) -> list[Incoming]:
+        await self._world.ask(texts[0])
+        turn = stage.turn_of(self._world.core.accepted[0])
+        await self.adapter.reply(turn)
+        for text in texts[1:]:
+            await self._world.ada.send(self._world.thread, text)
+        return self._world.core.accepted
+
+    async def seen(self) -> list[str]:
+        return [message.content for message in own(self._world, self._world.thread)]
+
+
+@asynccontextmanager
+async def opened(kind: str, folder: Path) -> AsyncIterator[Place]:
+    if kind == "slack":
+        async with slack.opened(Access(), folder) as workspace:
+            yield Slack(workspace)
+    elif kind == "discord":
+        async with discord.opened(Access()) as guild:
+            yield Discord(guild)
+    else:
+        yield Terminal(folder)
+
+
+@pytest.fixture(params=["terminal", pytest.param("slack", marks=pytest.mark.needs("slack")), "discord"])
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    async with opened(request.param, tmp_path) as place:
+        yield place
+
+
+async def test_each_message_is_handed_in_once_in_order_and_in_one_conversation(place: Place) -> None:
+    handed = await place.hand_in("first", "second", "third")
+    assert [message.text for message in handed] == ["first", "second", "third"]
+    assert len({message.id for message in handed}) == 3
+    assert len({message.thread for message in handed}) == 1
+    assert all(message.author.name.lower() in ("ada", "ann") for message in handed)
 
 
 async def test_the_prefixes_cover_the_threads_it_hands_in(place: Place) -> None:
-    await place.adapter.listen(place.core)
-    assert all(message.thread.startswith(tuple(place.adapter.prefixes)) for message in place.core.accepted)
+    (message,) = await place.hand_in("first")
+    assert message.thread.startswith(tuple(place.adapter.prefixes))
 
 
-async def test_every_kind_of_event_is_shown(place: Place) -> None:
-    await place.adapter.listen(place.core)
-    text = place.screen.getvalue()
-    for part in ("Building the image", "prcie", "repeats itself", "more rows", "Python process died", "leads"):
+async def test_a_whole_turn_ends_with_its_answer_and_what_it_took(place: Place) -> None:
+    (message,) = await place.hand_in("first")
+    turn = stage.turn_of(message)
+    reply = await place.adapter.reply(turn)
+    for event in stage.every_kind(turn):
+        await reply.show(event)
+    text = "\n".join(await place.seen())
+    for part in ("KeyError", "leads", "5 steps · 4.2 s", "north", "88,310.50"):
         assert part in text
 
 
-async def test_a_reply_goes_on_after_a_crash(place: Place) -> None:
-    turn = stage.turn_of(incoming())
+async def test_a_reply_goes_on_after_a_crash_in_the_same_post(place: Place) -> None:
+    (message,) = await place.hand_in("first")
+    turn = stage.turn_of(message)
     first = await place.adapter.reply(turn)
     await first.show(stage.every_kind(turn)[2])
     step = stage.ran(0, "x = 1")
     again = await place.adapter.reply(replace(turn, reply=first.reference, steps=(step,)))
     assert again.reference == first.reference
     await again.show(stage.ended(turn, [step], "Done now."))
-    assert "Done now." in place.screen.getvalue()
-    assert "first" in place.screen.getvalue()
+    assert sum("Done now." in each for each in await place.seen()) == 1
 
 
-async def test_nothing_that_sandbox_or_model_write_controls_the_place(place: Place) -> None:
-    turn = stage.turn_of(incoming())
+async def test_an_answer_that_was_owed_is_shown_by_a_new_reply(place: Place) -> None:
+    (message,) = await place.hand_in("first")
+    done = stage.ended(stage.turn_of(message), [], "Done now.")
+    reply = await place.adapter.reply(done.turn)
+    await reply.show(done)
+    assert sum(each.count("Done now.") for each in await place.seen()) == 1
+
+
+async def test_nothing_that_sandbox_or_model_write_controls_what_people_see(place: Place) -> None:
+    (message,) = await place.hand_in("first")
+    turn = stage.turn_of(message)
     reply = await place.adapter.reply(turn)
     for event in stage.every_kind(turn, HOSTILE):
         await reply.show(event)
-    text = place.screen.getvalue()
-    assert not [c for c in text if unicodedata.category(c) == "Cf"]
-    assert not set(text) & set("\x07\x08\x0e\x7f\x90\x9b\x9c")
-    for sequence in ("\x1b[2J", "\x1b]0;", "\x1bP", "evil\x07", ";;http://evil", ";http://lie"):
-        assert sequence not in text
+    text = "\n".join(await place.seen())
+    assert not [c for c in text if unicodedata.category(c) == "Cf" or c in "\x07\x08\x0e\x7f\x1b\x90\x9b\x9c"]
     assert "[bold red]markup[/]" in text
-
-
-async def test_hostile_output_in_any_pieces_is_tamed(place: Place) -> None:
-    turn = stage.turn_of(incoming())
-    reply = await place.adapter.reply(turn)
-    for character in HOSTILE:
-        await reply.show(stage.Output(text=character))
-        await reply.show(stage.Thought(text=character))
-    await reply.show(stage.StepDone(step=stage.ran(0, "x", output=HOSTILE)))
-    await reply.show(stage.ended(turn, [], "Done."))
-    assert not set(place.screen.getvalue()) & set("\x07\x08\x0e\x7f\x90\x9b\x9c\u202e\u200b\u2066")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import discord
@@ -66,8 +67,9 @@ def access() -> Access:
     return Access()
 
 
-@pytest.fixture
-async def world(access: Access) -> AsyncIterator[World]:
+@asynccontextmanager
+async def opened(access: Access) -> AsyncIterator[World]:
+    """Open a guild with the bot in it."""
     core = Core()
     adapter = make(core, access)
     env = simcord.Env(adapter.client, approved_intents=discord.Intents.all())
@@ -77,3 +79,9 @@ async def world(access: Access) -> AsyncIterator[World]:
     finally:
         await env.shutdown()
     env.raise_errors()
+
+
+@pytest.fixture
+async def world(access: Access) -> AsyncIterator[World]:
+    async with opened(access) as world:
+        yield world

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,12 +88,19 @@ def access() -> Access:
     return Access()
 
 
-@pytest.fixture
-async def world(access: Access, tmp_path: Path) -> AsyncIterator[World]:
-    async with emulator.running(tmp_path) as slack, proxy.running(slack.address) as between:
+@asynccontextmanager
+async def opened(access: Access, folder: Path) -> AsyncIterator[World]:
+    """Open a workspace with the bot in it."""
+    async with emulator.running(folder) as slack, proxy.running(slack.address) as between:
         world = World(slack=slack, proxy=between, core=Core(), access=access)
         await world.start()
         try:
             yield world
         finally:
             await world.stop()
+
+
+@pytest.fixture
+async def world(access: Access, tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(access, tmp_path) as world:
+        yield world

@@ -18,7 +18,7 @@ from codeact_bot.types import Author, Incoming, ThreadId
 from tests.adapters import stage
 
 INCOMING = Incoming(id="1", thread=ThreadId("slack:T1:C1:1"), author=Author(id="U1", name="Ann"), text="?", place="here:C1:1.1:1.1")
-HOSTILE = "<!channel> <@U1> <#C1|x> <https://evil.com|https://bank.com> @here ``` `x` \u202e\u200b\x1b[31m [a](javascript:x) [bank.com](https://evil.com) &lt;"
+HOSTILE = "<!channel> <@U1> <#C1|x> <https://evil.com|https://bank.com> @here ``` `x` \u202e\u200b\x1b[31m [a](javascript:x) [bank.com](https://evil.com) &lt; &#x202e; [a&#x200b;](https://a.b/&#x202e;)"
 PIECES = ["# Title\n", "word ", "**bold** ", "`code` ", "\n\n", "- item\n", "  - inner\n", "1. one\n", "> quote\n", "```py\nx = 1\n```\n", "| a | b |\n|---|---|\n| 1 | 2 |\n",
           "---\n", HOSTILE, "x" * 500, "[l](https://a.b)", "![i](https://a.b/c.png)", "~~s~~", "<b>html</b>", "    code\n", "\\", "*"]  # fmt: skip
 TEXT = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
