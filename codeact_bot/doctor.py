@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import sys
 from collections.abc import AsyncIterator
@@ -19,14 +20,14 @@ MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "dim")}
 
 
 async def doctor() -> int:
-    """Print all checks as they come; returns 1 where a chat could not start, else 0."""
+    """Print all checks as they come; returns 1 where something that is needed or configured does not work, else 0."""
     settings = load()
     console = Screen(highlight=False)
     failed = False
     async for check in checks(settings):
         failed |= check.ok is False
         show(console, check)
-    verdict = "A chat cannot start yet: mend what is marked ✗." if failed else "Ready: `codeact-bot` starts a chat."
+    verdict = "Not ready yet: mend what is marked ✗." if failed else "Ready: `codeact-bot` starts a chat."
     console.print(Text("\n" + verdict, style="bold"))
     return int(failed)
 
@@ -40,7 +41,7 @@ def show(console: Console, check: Check) -> None:
 
 
 async def checks(settings: Settings) -> AsyncIterator[Check]:
-    """Look at everything that a chat needs."""
+    """Look at everything that a chat needs, and at the platforms that have tokens."""
     yield Check(name="Python", ok=True, text=f"{platform.python_version()} at {sys.executable}")
     yield Check(name="data folder", ok=True, text=str(settings.data))
     yield await store(settings)
@@ -50,8 +51,8 @@ async def checks(settings: Settings) -> AsyncIterator[Check]:
         yield check
     yield await process(settings, needed=not docker_ok)
     yield await model(settings)
-    yield slack(settings)
-    yield discord(settings)
+    yield await slack(settings)
+    yield await discord(settings)
 
 
 async def store(settings: Settings) -> Check:
@@ -107,8 +108,8 @@ async def model(settings: Settings) -> Check:
     return Check(name="model", ok=True, text=f"{name} at {where}")
 
 
-def slack(settings: Settings) -> Check:
-    """Whether Slack's tokens look like what they should be; nothing is sent."""
+async def slack(settings: Settings) -> Check:
+    """Whether Slack's tokens look like what they should be, and whether Slack takes them."""
     wanted = {"SLACK_BOT_TOKEN": (settings.slack_bot_token, "xoxb-"), "SLACK_APP_TOKEN": (settings.slack_app_token, "xapp-")}
     given = {name: (token.get_secret_value(), begins) for name, (token, begins) in wanted.items() if token is not None}
     if not given:
@@ -120,15 +121,28 @@ def slack(settings: Settings) -> Check:
         wrong.append("neither SLACK_APP_TOKEN (Socket Mode) nor SLACK_SIGNING_SECRET (HTTP) is set")
     if wrong:
         remedy = "Copy them from https://api.slack.com/apps: OAuth & Permissions has the bot token, Basic Information the others."
-        return Check(name="Slack", ok=None, text="; ".join(wrong), remedy=remedy)
-    return Check(name="Slack", ok=True, text=f"tokens set, for {'Socket Mode' if settings.slack_app_token else 'HTTP'}")
+        return Check(name="Slack", ok=False, text="; ".join(wrong), remedy=remedy)
+    if importlib.util.find_spec("slack_bolt") is None:
+        return _no_library("Slack")
+    from adapters.slack import checks
+
+    return await checks.check(given["SLACK_BOT_TOKEN"][0], given.get("SLACK_APP_TOKEN", ("", ""))[0], settings.slack_base_url)
 
 
-def discord(settings: Settings) -> Check:
-    """Whether Discord's token looks like one: three parts between dots; nothing is sent."""
+async def discord(settings: Settings) -> Check:
+    """Whether Discord's token looks like one, and whether Discord takes it."""
     if settings.discord_token is None:
         return Check(name="Discord", ok=None, text="no token set")
-    if settings.discord_token.get_secret_value().count(".") == 2:
-        return Check(name="Discord", ok=True, text="token set")
-    remedy = "Copy the token, not the public key or the client secret, from https://discord.com/developers/applications, Bot, Reset Token."
-    return Check(name="Discord", ok=None, text="DISCORD_TOKEN is not a bot token: it has not three parts between dots", remedy=remedy)
+    token = settings.discord_token.get_secret_value()
+    if token.count(".") != 2:
+        remedy = "Copy the token, not the public key or the client secret, from https://discord.com/developers/applications, Bot, Reset Token."
+        return Check(name="Discord", ok=False, text="DISCORD_TOKEN is not a bot token: it has not three parts between dots", remedy=remedy)
+    if importlib.util.find_spec("discord") is None:
+        return _no_library("Discord")
+    from adapters.discord import checks
+
+    return await checks.check(token)
+
+
+def _no_library(platform: str) -> Check:
+    return Check(name=platform, ok=False, text="its library is not installed", remedy=f"pip install 'codeact-bot[{platform.lower()}]'")

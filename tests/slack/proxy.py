@@ -43,6 +43,8 @@ class Proxy:
     down: bool = False
     twice: bool = False
     """Whether envelopes arrive twice, as after a reconnect."""
+    scopes: str = ""
+    """What Slack says the bot's token may do."""
     calls: Counter[str] = field(default_factory=Counter)
     given: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
@@ -65,7 +67,8 @@ class Proxy:
             data = (await answer.read()).replace(self.target.removeprefix("http://").encode(), self.address.removeprefix("http://").encode())
             if fault is not None:
                 return self._fail(request, fault)
-            return web.Response(status=answer.status, body=data, headers={"Content-Type": answer.headers.get("Content-Type", "text/plain")})
+            headers = {"Content-Type": answer.headers.get("Content-Type", "text/plain")} | ({"x-oauth-scopes": self.scopes} if self.scopes else {})
+            return web.Response(status=answer.status, body=data, headers=headers)
 
     def _fail(self, request: web.Request, fault: Fault) -> web.Response:
         if fault.breaks:
