@@ -1,6 +1,6 @@
 """Text of models, sandboxes and people that cannot ping, pretend or escape where it is posted.
 
-Slack needs none of this for its blocks, whose texts are never parsed (adapters/slack/markdown.py); only its plain texts are escaped here.
+Slack needs none of this for its blocks, whose texts are never parsed (adapters/slack/markdown.py); its plain and its streamed texts are escaped here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ _TICK = "\u02cb"
 def slack_text(text: str) -> str:
     """Escape the three characters with which Slack's plain texts begin mentions and links."""
     return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def slack_markdown(text: str) -> str:
+    """Return whole lines of Markdown for Slack's streams, without mentions, and with links that say where they lead."""
+    text = clean(text).replace("&", "&amp;").replace("<", "&lt;")
+    return _LINK.sub(lambda link: f"{link[2]} ({link[3]})" if not is_web(link[3]) or is_disguise(link[2], link[3]) else link[0], text)
 
 
 def discord_code(text: str, language: str = "") -> str:

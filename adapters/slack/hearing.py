@@ -194,6 +194,10 @@ class Ear:
         if found is not None and found[1].place >= 0:
             await patient(lambda: self.counter.inbox.withdraw(found[0], found[1].incoming.id))
 
+    async def stopped(self, event: dict[str, Any], team: str) -> None:
+        """Hear Slack's own stop button."""
+        await self._stop(Heard.of({**event, "ts": event["event_ts"]}, team))
+
     async def _stop(self, heard: Heard) -> None:
         thread = await self.counter.conversation(heard.place)
         running = await self.counter.running(thread) if thread else None

@@ -40,6 +40,12 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wi
     app.event("message", middleware=[take])(taken)
     app.event("app_mention", middleware=[take])(taken)
 
+    async def stop(body: dict[str, Any], next: Next) -> None:
+        await ear.stopped(body["event"], str(body.get("team_id") or ""))
+        await next()
+
+    app.event("agent_session_stopped", middleware=[stop])(taken)
+
     @app.event("app_home_opened")
     async def home(event: dict[str, Any]) -> None:
         if event.get("tab", "home") == "home":

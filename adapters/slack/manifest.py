@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 SCOPES = {
+    "assistant:write": "show that it works, and Slack's own stop button",
     "app_mentions:read": "be mentioned",
     "channels:history": "hear follow-ups in threads of public channels",
     "chat:write": "answer",
@@ -21,7 +22,7 @@ SCOPES = {
     "users:read": "call people by their names",
 }
 """Bot scopes, and what each is for."""
-EVENTS = ("app_home_opened", "app_mention", "message.channels", "message.groups", "message.im")
+EVENTS = ("agent_session_stopped", "app_home_opened", "app_mention", "message.channels", "message.groups", "message.im")
 USAGE = "[ask] question | stop | history [words] | export [md|json|ipynb|jsonl] | new | allow @person | help"
 
 
@@ -36,6 +37,7 @@ def manifest(address: str = "") -> dict[str, Any]:
         "display_information": {"name": "codeact", "description": "Answers questions by writing and running Python", "background_color": "#1f2937"},
         "features": {
             "app_home": home,
+            "agent_view": {"agent_description": "Answers questions by writing and running Python"},
             "bot_user": {"display_name": "codeact", "always_online": True},
             "shortcuts": [shortcut],
             "slash_commands": [command],

@@ -6,12 +6,13 @@ import logging
 from dataclasses import replace
 
 from adapters.common.neutral import slack_text
-from adapters.common.reply import PacedReply
+from adapters.common.reply import PacedReply, Refused
 from adapters.render import one_line
 from adapters.slack.budget import Budget
 from adapters.slack.markdown import blocks
 from adapters.slack.pages import Post, final, marked, note, packed, working
 from adapters.slack.places import Reference, Spot, Way, place_of
+from adapters.slack.stream import Stream
 from adapters.slack.wire import Wire
 from codeact_bot.errors import FileRefused
 from codeact_bot.ports import Desk
@@ -38,6 +39,7 @@ class SlackReply(PacedReply):
         self._first = Reference.parse(turn.reply)
         self._thread = self._first.thread if self._first else self._spot.thread
         self._root = bool(self._first) or self._spot.way is Way.HERE
+        self._stream: Stream | None = None
         self._posts: list[Post] = []
         self._sent = 0
 
@@ -57,6 +59,10 @@ class SlackReply(PacedReply):
                 return
         posts = await self._wire.own_posts(self._spot.channel, self._thread, self._first.message if self._first else _stamp(turn))
         found = self._numbered(posts)
+        if self._first is None and self._stream is not None:
+            typed = [str(post["ts"]) for post in posts if not post.get("blocks") and not post.get("files")]
+            found |= {0: typed[0]} if typed else {}
+            self._stream = None
         if self._first is None and 0 in found:
             self._first = Reference(channel=self._spot.channel, thread=self._thread, message=found[0])
         if self._first is not None and self.story.done:
@@ -75,7 +81,9 @@ class SlackReply(PacedReply):
         return found
 
     async def progress(self) -> None:
-        """Bring the first post up to date."""
+        """Bring the first post up to date: as a stream where the workspace has them, by edits otherwise."""
+        if self._thread and "streams" not in self._wire.lacking and (self._first is None or self._stream is not None) and await self._streamed():
+            return
         post = working(self.story)
         if self._first is not None and str(post.blocks) == self.shown:
             return
@@ -86,8 +94,26 @@ class SlackReply(PacedReply):
             post = working(self.story)
         await self._put_first(post)
 
+    async def _streamed(self) -> bool:
+        """Show what is new as a stream; False where that is not possible, or no longer."""
+        incoming = self.story.turn.incoming
+        if self._stream is None:
+            self._stream = Stream(self._wire, self._spot.channel, self._thread, incoming.thread.split(":")[1], incoming.author.id)
+            await self._wire.session(self._spot.channel, self._thread, incoming.author.id, "processing")
+        try:
+            await self._stream.show(self.story)
+        except Refused as error:
+            log.info("Turn %s goes on without a stream: %s", self.story.turn.id, error)
+            self._stream = None
+            return False
+        self._first = Reference(channel=self._spot.channel, thread=self._thread, message=self._stream.message)
+        return True
+
     async def deliver(self) -> None:
         """Post whatever of the ended turn is not there yet."""
+        if self._stream is not None:
+            await self._stream.stop()
+            self._stream = None
         posts = self._planned()
         if str(posts[0].blocks) != self.shown:
             self._budget.spend()
@@ -96,6 +122,7 @@ class SlackReply(PacedReply):
         while self._sent < len(posts):
             await self._send(posts[self._sent], self._sent)
             self._sent += 1
+        await self._wire.session(self._spot.channel, self._thread, self.story.turn.incoming.author.id, "active")
 
     async def _put_first(self, post: Post) -> None:
         if not self._root:

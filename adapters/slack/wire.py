@@ -29,6 +29,8 @@ PASSING = {"internal_error", "fatal_error", "service_unavailable", "request_time
 MENDABLE = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "not_in_channel"}
 """Errors that an admin can mend, after which what is owed is delivered."""
 NO_BLOCKS = ("invalid_blocks", "msg_blocks_too_long", "invalid_attachments", "msg_too_long")
+ABSENT = {"unknown_method", "feature_not_enabled", "not_allowed", "not_an_agent", "app_not_agent", "method_not_supported_for_channel_type"}
+"""Errors of a workspace, or an app, that does not have a feature."""
 GONE = {"message_not_found", "cant_update_message", "edit_window_closed"}
 NAMES = 5_000
 """People whose names are remembered."""
@@ -71,6 +73,8 @@ class Wire:
         """Speak as the owner of a bot token; connects when first used."""
         self.client = AsyncWebClient(token=token, base_url=base_url, timeout=SECONDS, retry_handlers=[])
         self._token = token
+        self.lacking: set[str] = set()
+        """Features that this workspace does not have: `streams`, `sessions`."""
         self._names: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
     async def open(self) -> None:
@@ -110,10 +114,52 @@ class Wire:
             return False
         return True
 
+    async def start_stream(self, chunks: Sequence[Block], where: dict[str, str]) -> str:
+        """Begin a message that is typed out, and return its time stamp."""
+        with self._optional("streams"), heeding():
+            return str((await self.client.chat_startStream(chunks=chunks, **where))["ts"])
+
+    async def append_stream(self, channel: str, message: str, chunks: Sequence[Block]) -> None:
+        """Type on."""
+        with heeding():
+            await self.client.chat_appendStream(channel=channel, ts=message, chunks=chunks)
+
+    async def stop_stream(self, channel: str, message: str) -> None:
+        """End a stream; one that Slack has ended is no matter."""
+        try:
+            with heeding():
+                await self.client.chat_stopStream(channel=channel, ts=message)
+        except Refused as error:
+            log.info("Could not end the stream %s: %s", message, error)
+
+    async def session(self, channel: str, thread: str, user: str, status: str) -> None:
+        """Show in Slack's own way that the agent works in a thread (`processing`) or does not (`active`); a failure is no matter."""
+        if "sessions" in self.lacking or not thread:
+            return
+        try:
+            with self._optional("sessions"), heeding():
+                await self.client.agents_sessions_setStatus(channel_id=channel, thread_ts=thread, status=status, initiator_user_id=user)
+        except (PlatformDown, Refused, TryLater) as error:
+            log.info("Could not set the status of thread %s: %s", thread, error)
+
+    @contextmanager
+    def _optional(self, feature: str) -> Iterator[None]:
+        """Remember that this workspace does not have a feature."""
+        try:
+            yield
+        except Refused as error:
+            if str(error) in ABSENT:
+                self.lacking.add(feature)
+                log.info("This workspace has no %s (%s)", feature, error)
+            raise
+
     async def delete(self, channel: str, message: str) -> None:
         """Delete one of the bot's own messages; one that is gone is no matter."""
-        with heeding():
-            await self.client.chat_delete(channel=channel, ts=message)
+        try:
+            with heeding():
+                await self.client.chat_delete(channel=channel, ts=message)
+        except Refused as error:
+            log.info("Could not delete message %s: %s", message, error)
 
     async def own_posts(self, channel: str, thread: str, since: str) -> list[Block]:
         """Return the bot's own messages of a thread, or of the top of a channel, since a time stamp, oldest first."""

@@ -27,6 +27,8 @@ class Fault:
     breaks: bool = False
 
 
+STREAMING = {"chat.startStream", "chat.appendStream", "chat.stopStream", "agents.sessions.setStatus"}
+
 RATE_LIMITED = Fault(status=429, error="ratelimited", retry_after="1")
 BROKEN = Fault(status=503)
 CUT = Fault(breaks=True)
@@ -43,6 +45,10 @@ class Proxy:
     down: bool = False
     twice: bool = False
     """Whether envelopes arrive twice, as after a reconnect."""
+    streams: bool = False
+    """Whether the workspace has native streams, and sessions."""
+    typed: dict[str, str] = field(default_factory=dict)
+    """What was streamed into each message that is still a stream."""
     scopes: str = ""
     """What Slack says the bot's token may do."""
     calls: Counter[str] = field(default_factory=Counter)
@@ -57,6 +63,8 @@ class Proxy:
         body = await request.read()
         self.calls[method] += 1
         self.given.append((method, _arguments(request, body)))
+        if method in STREAMING and self.streams:
+            return await self._stream(method, self.given[-1][1])
         fault = BROKEN if self.down else self.faults[method].pop(0) if self.faults[method] else None
         if fault is not None and not fault.after:
             return self._fail(request, fault)
@@ -69,6 +77,34 @@ class Proxy:
                 return self._fail(request, fault)
             headers = {"Content-Type": answer.headers.get("Content-Type", "text/plain")} | ({"x-oauth-scopes": self.scopes} if self.scopes else {})
             return web.Response(status=answer.status, body=data, headers=headers)
+
+    async def _stream(self, method: str, given: dict[str, Any]) -> web.Response:
+        """Be a workspace with streams, as Slack documents them: messages that are typed out, and end."""
+        if self.down or self.faults[method]:
+            fault = BROKEN if self.down else self.faults[method].pop(0)
+            return web.json_response({"ok": False, "error": fault.error}, status=fault.status)
+        if method == "agents.sessions.setStatus":
+            return web.json_response({"ok": True, "status": given["status"]})
+        text = "".join(chunk.get("text", "") or f"[{chunk['status']}] {chunk['title']}\n" for chunk in given.get("chunks") or ())
+        if method == "chat.startStream":
+            assert given["thread_ts"]
+            assert given["recipient_user_id"]
+            assert given["recipient_team_id"]
+            sent = await self._emulator("chat.postMessage", channel=given["channel"], thread_ts=given["thread_ts"], text=text)
+            self.typed[sent["ts"]] = text
+            return web.json_response({"ok": True, "channel": given["channel"], "ts": sent["ts"]})
+        if given["ts"] not in self.typed:
+            return web.json_response({"ok": False, "error": "message_not_in_streaming_state"})
+        self.typed[given["ts"]] += text
+        await self._emulator("chat.update", channel=given["channel"], ts=given["ts"], text=self.typed[given["ts"]])
+        if method == "chat.stopStream":
+            del self.typed[given["ts"]]
+        return web.json_response({"ok": True, "ts": given["ts"]})
+
+    async def _emulator(self, method: str, **given: str) -> dict[str, Any]:
+        headers = {"Authorization": "Bearer xoxb-test"}
+        async with aiohttp.ClientSession(headers=headers) as session, session.post(f"{self.target}/api/{method}", json=given) as answer:
+            return dict(await answer.json())
 
     def _fail(self, request: web.Request, fault: Fault) -> web.Response:
         if fault.breaks:
