@@ -28,11 +28,11 @@ def table(rows: Sequence[Figures], peers: Sequence[tuple[str, ...]] = ()) -> str
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def write(text: str) -> None:
-    """Put the table into docs/benchmarks.md."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+def write(text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Put a table into docs/benchmarks.md, between two marks."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _limit(row: Figures, rows: Sequence[Figures]) -> Figures:

@@ -45,7 +45,7 @@ class App:
 
     def service(self, *adapters: ChatAdapter) -> Service:
         """Make the service that works for these adapters."""
-        return Service(store=self.store, sessions=self.sessions, loop=self.loop, adapters=adapters)
+        return Service(store=self.store, sessions=self.sessions, loop=self.loop, adapters=adapters, concurrency=self.settings.concurrency)
 
 
 @asynccontextmanager

@@ -132,7 +132,8 @@ class Service:
     async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, session: ThreadSession, reply: Reply) -> None:
         done = await patient(lambda: self._store.end_turn(lease, turn_id, outcome), reply)
         await self._deliveries.begin(done, reply)
-        await self._keep_state(lease, session, reply)
+        if done.incoming.files or any(step.execution for step in done.steps):
+            await self._keep_state(lease, session, reply)
 
     async def _outcome(self, lease: Lease, turn: Turn, session: ThreadSession, reply: Reply, stop: asyncio.Event) -> Outcome:
         saved = reply.reference

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
         description='Who may use the bot on chat platforms, as JSON lists: CODEACT_ACCESS__ALLOW=\'["slack:channel:C1", "discord:role:7"]\'.',
     )
 
+    concurrency: int = Field(50, ge=1, description="Questions that one worker answers at the same time; more of them wait.")
     sandbox: Literal["auto", "docker", "process"] = Field(
         "auto", description="Where code runs; auto: Docker where it answers, else (in the terminal only) a process."
     )

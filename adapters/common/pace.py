@@ -39,18 +39,14 @@ class Pace:
         self._write = write
         self._every = every
         self._news = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self.hurry = asyncio.Event()
+        """Set when the final state is on its way, and progress no longer matters."""
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def finishing(self) -> bool:
-        """Whether the final state is on its way, and progress no longer matters."""
-        return self._hurry.is_set()
 
     def nudge(self) -> None:
         """Say that there is something new to show."""
         self._news.set()
-        if self._task is None and not self._hurry.is_set():
+        if self._task is None and not self.hurry.is_set():
             self._task = asyncio.create_task(self._progress(), name="pace")
 
     async def finish(self) -> None:
@@ -66,14 +62,14 @@ class Pace:
 
     async def aclose(self) -> None:
         """Stop; a write that is under way comes to its end."""
-        self._hurry.set()
+        self.hurry.set()
         if self._task is not None:
             await self._task
 
     async def _progress(self) -> None:
         wait, attempts = FIRST_WAIT, 0
         try:
-            while self._news.is_set() and not self._hurry.is_set() and attempts < ATTEMPTS:
+            while self._news.is_set() and not self.hurry.is_set() and attempts < ATTEMPTS:
                 self._news.clear()
                 rest = await self._attempt(wait)
                 if rest is None:
@@ -101,6 +97,6 @@ class Pace:
     async def _pause(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._hurry.wait()
+                await self.hurry.wait()
         except TimeoutError:
             pass

@@ -19,12 +19,17 @@ class Budget:
         self._left = burst
         self._at: float | None = None
 
-    async def take(self) -> None:
-        """Wait until a token is left, first come first served."""
+    async def take(self, hurry: asyncio.Event) -> None:
+        """Wait until a token is left, first come first served, or until there is hurry: then the token goes back."""
         self._refill()
         self._left -= 1
         if self._left < 0:
-            await asyncio.sleep(-self._left / self._rate)
+            try:
+                async with asyncio.timeout(-self._left / self._rate):
+                    await hurry.wait()
+                self._left += 1
+            except TimeoutError:
+                pass
 
     def spend(self) -> None:
         """Take a token that may not be there; others wait for longer then."""

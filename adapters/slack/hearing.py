@@ -83,12 +83,15 @@ class Ear:
         self.counter = counter
         self.access = access
         self.bot = bot
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, asyncio.Task[Incoming | None]] = {}
         self._told: OrderedDict[str, None] = OrderedDict()
         self.queued: set[str] = set()
 
-    async def hear(self, event: dict[str, Any], team: str) -> None:
-        """Take in a message; on return it is kept, or it is not for the bot. A redelivery meanwhile waits for the first."""
+    async def hear(self, event: dict[str, Any], team: str) -> Incoming | None:
+        """Take in a message; on return it is kept, or it is not for the bot. A redelivery meanwhile waits for the first.
+
+        Returns the question where it was new; `mark` then shows whether it has to wait.
+        """
         match event.get("subtype"):
             case "message_changed":
                 await self._edited(event, team)
@@ -96,14 +99,17 @@ class Ear:
                 await self._deleted(event, team)
             case kind if kind in SPOKEN and not event.get("bot_id") and event.get("user") not in (None, self.bot):
                 heard = Heard.of(event, team)
-                await self._once(message_id(heard.channel, heard.ts), heard)
+                return await self._once(message_id(heard.channel, heard.ts), heard)
+        return None
 
-    async def _once(self, name: str, heard: Heard) -> None:
+    async def _once(self, name: str, heard: Heard) -> Incoming | None:
         task = self._busy.get(name)
         if task is None:
             task = self._busy[name] = asyncio.create_task(self._hear(heard), name=f"hear {name}")
             task.add_done_callback(lambda _: self._busy.pop(name, None))
+            return await asyncio.shield(task)
         await asyncio.shield(task)
+        return None
 
     async def aclose(self) -> None:
         """Give up what is being taken in; Slack sends it again."""
@@ -112,26 +118,27 @@ class Ear:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _hear(self, heard: Heard) -> None:
+    async def _hear(self, heard: Heard) -> Incoming | None:
         called = heard.direct or f"<@{self.bot}" in heard.text
         async with self.counter.order(heard.place):
             if not called and not (heard.thread and await self.counter.conversation(heard.place)):
-                return
+                return None
             if may_ask(self.access, visitor(heard.user, heard.team, heard.channel)):
-                await self._take(heard)
-            else:
-                await self.refuse(heard, REFUSED_ASK)
+                return await self._take(heard)
+            await self.refuse(heard, REFUSED_ASK)
+            return None
 
-    async def _take(self, heard: Heard) -> None:
+    async def _take(self, heard: Heard) -> Incoming | None:
         text = await plain(heard.text, self.bot, self.wire)
         if is_stop(text):
             await self._stop(heard)
         elif text or heard.files:
-            await self.ask(heard, heard.user, text, message_id(heard.channel, heard.ts))
+            return await self.ask(heard, heard.user, text, message_id(heard.channel, heard.ts))
         else:
             await self.wire.say(heard.channel, heard.spot.thread, self.help())
+        return None
 
-    async def ask(self, heard: Heard, asker: str, text: str, name: str) -> bool:
+    async def ask(self, heard: Heard, asker: str, text: str, name: str) -> Incoming | None:
         """Hand a message in as a question of somebody; sentences on files that were refused go below it."""
         files, refused = await self._download(heard.files)
         incoming = Incoming(
@@ -143,18 +150,21 @@ class Ear:
             place=str(heard.spot),
             at=time_of(heard.ts),
         )
-        fresh = await self.accept(incoming, heard.channel, heard.ts)
+        fresh = await self.accept(incoming)
         if fresh and refused:
             await self.wire.say(heard.channel, heard.spot.thread, Post(blocks=tuple(blocks("\n\n".join(refused))), text="I could not take a file."))
-        return fresh
+        return incoming if fresh else None
 
-    async def accept(self, incoming: Incoming, channel: str = "", message: str = "") -> bool:
-        """Hand a question in; when others come first, its message is marked."""
-        fresh = await self.counter.inbox.accept(incoming)
-        if fresh and message and await self.counter.waits(incoming):
+    async def accept(self, incoming: Incoming) -> bool:
+        """Hand a question in; False when it is a redelivery."""
+        return await self.counter.inbox.accept(incoming)
+
+    async def mark(self, incoming: Incoming) -> None:
+        """Mark the message of a question that has to wait for others."""
+        if await self.counter.waits(incoming):
             self.queued.add(incoming.id)
-            await self.wire.mark(channel, message, QUEUED)
-        return fresh
+            spot = Spot.parse(incoming.place)
+            await self.wire.mark(spot.channel, spot.message, QUEUED)
 
     async def unmark(self, incoming: Incoming) -> None:
         """Take the mark of a queued question away, now that its turn begins."""
@@ -181,7 +191,9 @@ class Ear:
             return
         thread, question = found
         if question.place > 0 and await self.counter.inbox.withdraw(thread, question.incoming.id):
-            await self.accept(edited(question.incoming, text, event), heard.channel, heard.ts)
+            fresh = edited(question.incoming, text, event)
+            await self.accept(fresh)
+            await self.mark(fresh)
             return
         offer = button("Run the edited question", "edited", f"{heard.channel}/{heard.thread}/{heard.ts}", "primary")
         said = "You edited your question. I have answered the one before."

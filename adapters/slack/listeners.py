@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from slack_bolt.async_app import AsyncApp
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.deeds import Caller, Hand
@@ -30,12 +30,14 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wi
     """
     app = AsyncApp(client=client, signing_secret=secret or "unused", logger=logging.getLogger("slack_bolt"))
 
-    async def take(body: dict[str, Any], next: Next) -> None:
-        await ear.hear(body["event"], str(body.get("team_id") or ""))
+    async def take(body: dict[str, Any], context: AsyncBoltContext, next: Next) -> None:
+        context["fresh"] = await ear.hear(body["event"], str(body.get("team_id") or ""))
         await next()
 
-    async def taken() -> None:
-        """Nothing is left to do: the middleware has."""
+    async def taken(context: AsyncBoltContext) -> None:
+        """Do what can wait until Slack has its acknowledgement."""
+        if context.get("fresh") is not None:
+            await ear.mark(context["fresh"])
 
     app.event("message", middleware=[take])(taken)
     app.event("app_mention", middleware=[take])(taken)

@@ -88,8 +88,8 @@ class SlackReply(PacedReply):
         if self._first is not None and str(post.blocks) == self.shown:
             return
         if self._first is not None:
-            await self._budget.take()
-            if self.pace.finishing:
+            await self._budget.take(self.pace.hurry)
+            if self.pace.hurry.is_set():
                 return
             post = working(self.story)
         await self._put_first(post)

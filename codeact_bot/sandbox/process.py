@@ -30,6 +30,8 @@ Isolation = Literal["auto", "bubblewrap", "plain"]
 PREFIXES = "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]))"
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 """Libraries that start a thread for each of the machine's processors unless told otherwise."""
+STARTS = 8
+"""Processes that are started at once; a fork holds up the event loop for about a millisecond."""
 UIDS = range(2**30, 2**31)
 """User ids that no machine gives to people; each sandbox draws one, so that limits per user count it alone."""
 
@@ -52,6 +54,7 @@ class ProcessSandbox:
         self._resources, self._isolation = resources or Resources(), isolation
         self._python = shutil.which(python) or python
         self._ground: Ground | None = None
+        self._starting = asyncio.Semaphore(STARTS)
 
     @property
     def name(self) -> str:
@@ -95,6 +98,10 @@ class ProcessSandbox:
     async def start(self, label: str) -> RemoteSession:
         """Start a session; processes carry no labels, so that `label` is not used. Raises SandboxUnavailable."""
         await self.prepare(lambda _: None)
+        async with self._starting:
+            return await self._start()
+
+    async def _start(self) -> RemoteSession:
         assert self._ground is not None
         uid = secrets.choice(UIDS) if self._ground.drops else None
         folder = None if self._ground.wrap else _private_folder(uid)

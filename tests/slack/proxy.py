@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
@@ -54,7 +55,10 @@ class Proxy:
     calls: Counter[str] = field(default_factory=Counter)
     given: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
-    acks: list[str] = field(default_factory=list)
+    acks: dict[str, float] = field(default_factory=dict)
+    """When each envelope was acknowledged, in seconds of `time.perf_counter`."""
+    at: list[float] = field(default_factory=list)
+    """When each request of `given` came."""
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -62,6 +66,7 @@ class Proxy:
         method = request.path.removeprefix("/api/")
         body = await request.read()
         self.calls[method] += 1
+        self.at.append(time.perf_counter())
         self.given.append((method, _arguments(request, body)))
         if method in STREAMING and self.streams:
             return await self._stream(method, self.given[-1][1])
@@ -139,7 +144,7 @@ class Proxy:
     async def _pump_up(self, down: web.WebSocketResponse, up: aiohttp.ClientWebSocketResponse) -> None:
         async for message in down:
             if message.type is aiohttp.WSMsgType.TEXT:
-                self.acks.append(message.data)
+                self.acks[json.loads(message.data).get("envelope_id", "")] = time.perf_counter()
                 await up.send_str(message.data)
 
     async def inject(self, kind: str, payload: dict[str, Any]) -> str:
@@ -151,7 +156,7 @@ class Proxy:
 
     def acknowledged(self, name: str) -> bool:
         """Whether the bot has acknowledged an envelope."""
-        return any(name in each for each in self.acks)
+        return name in self.acks
 
     async def drop(self) -> None:
         """Cut all sockets."""

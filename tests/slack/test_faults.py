@@ -29,7 +29,7 @@ async def test_a_mention_that_also_arrives_as_a_message_and_twice_is_one_questio
     await world.ask("second", thread=ts)
     await asyncio.sleep(0.5)
     assert [each.text for each in world.core.accepted] == ["first", "second"]
-    assert len(world.proxy.acks) >= 4
+    assert len(world.proxy.acks) >= 2
 
 
 async def test_two_sockets_make_one_question(world: World) -> None:
