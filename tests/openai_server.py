@@ -14,6 +14,7 @@ ANSWER = "That is 1267650600228229401496703205376."
 class Server(ThreadingHTTPServer):
     code: str
     first: str
+    failure: str
     pause: float
 
 
@@ -26,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         last = body["messages"][-1]["content"]
-        text = ANSWER if RESULT in last else self.server.code if "NameError" in last else self.server.first
+        text = ANSWER if RESULT in last else self.server.code if self.server.failure in last else self.server.first
         pieces = [text[start : start + 7] for start in range(0, len(text), 7)]
         chunks = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
         chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
@@ -52,10 +53,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running(*, code: str = CODE, first: str = "", pause: float = 0.0) -> Iterator[str]:
-    """Yield the base URL of a server that asks for `first`, after a NameError for `code` (always, where there is no `first`), with so many seconds between the pieces of a reply."""
+def running(*, code: str = CODE, first: str = "", failure: str = "NameError", pause: float = 0.0) -> Iterator[str]:
+    """Yield the base URL of a server that asks for `first`, after its failure for `code` (always, where there is no `first`), with so many seconds between the pieces of a reply."""
     with Server(("127.0.0.1", 0), Handler) as server:
-        server.code, server.first, server.pause = code, first or code, pause
+        server.code, server.first, server.failure, server.pause = code, first or code, failure, pause
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/v1"
