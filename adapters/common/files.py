@@ -10,6 +10,8 @@ from codeact_bot.types import File, Step, Turn
 
 MOST = 20
 """Files of a turn that are uploaded; the notebook has the figures, the working folder the files."""
+LONG_SHOWN = 3
+"""Outputs of a turn that become files; the notebook has all."""
 LONG = 3_000
 """Characters of output above which the whole of it becomes a file."""
 
@@ -27,6 +29,11 @@ def over_long(step: Step) -> File | None:
     if step.execution is None or len(step.execution.output) <= LONG:
         return None
     return File.of(f"output-step-{step.index + 1}.txt", clean(step.execution.output).encode("utf-8", "replace"))
+
+
+def long_outputs(turn: Turn) -> list[File]:
+    """Return the outputs of a turn that are too long for a post, the last ones, as files."""
+    return [file for step in turn.steps if (file := over_long(step)) is not None][-LONG_SHOWN:]
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from adapters.common.files import attachments, over_long
+from adapters.common.files import attachments, long_outputs
 from adapters.common.neutral import discord_code, discord_markdown
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
@@ -83,7 +83,9 @@ def final(turn: Turn, upload_limit: int) -> list[Post]:
     tables = [table for step in turn.steps if step.execution for table in step.execution.tables]
     for number, table in enumerate(tables[-TABLES:], len(tables) - min(len(tables), TABLES) + 1):
         posts.append(table_post(table, number))
-    files = [*attachments(turn), *(file for step in turn.steps if (file := over_long(step)) is not None)]
+    long = long_outputs(turn)
+    posts += [Post(content=printed(file)) for file in long]
+    files = [*attachments(turn), *long]
     fitting = [file for file in files if file.size <= upload_limit]
     posts += [Post(content="", files=batch) for batch in batches(fitting, upload_limit)]
     refused = [f"{file.name} ({size_text(file.size)})" for file in files if file.size > upload_limit]
@@ -105,6 +107,12 @@ def table_post(table: Table, number: int) -> Post:
     if units(text) > TABLE_ROOM:
         text = discord_code(head_tail(aligned(replace(table, rows=table.rows[:shown]), WIDTH), TABLE_ROOM // 2)[0])
     return Post(content=f"{text}\n{caption}".strip(), files=(csv_file(table, f"table-{number}.csv"),))
+
+
+def printed(file: File) -> str:
+    """Write the head and tail of an output that is a file."""
+    assert file.data is not None
+    return f"{small(f'{file.name} has all of it:')}\n{discord_code(head_tail(file.data.decode(), 1_200)[0])}"
 
 
 def code_of(table: Table, rows: int) -> str:

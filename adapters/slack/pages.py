@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.common.files import attachments, over_long
+from adapters.common.files import attachments, long_outputs
 from adapters.common.neutral import slack_text
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
@@ -89,7 +89,8 @@ def final(turn: Turn) -> list[Post]:
     tables = [each for step in turn.steps if step.execution for each in step.execution.tables]
     shown = list(enumerate(tables, start=1))[-TABLES:]
     posts += [Post(blocks=table_blocks(each), text="A table") for _, each in shown]
-    long = [file for step in turn.steps if (file := over_long(step)) is not None]
+    long = long_outputs(turn)
+    posts += [Post(blocks=printed(file), text="Output") for file in long]
     files = [*attachments(turn), *(csv_file(each, f"table-{number}.csv") for number, each in shown), *long]
     return [*posts, Post(files=tuple(files))] if files else posts
 
@@ -133,6 +134,12 @@ def table_blocks(shown: Table) -> tuple[Block, ...]:
     if min(COLUMNS, len(shown.columns)) < shown.total_columns:
         missing.append(f"{min(COLUMNS, len(shown.columns))} of {count(shown.total_columns, 'column')}")
     return (block, note(f"{', '.join(missing)} shown.")) if missing else (block,)
+
+
+def printed(file: File) -> tuple[Block, ...]:
+    """Write the head and tail of an output that is a file."""
+    assert file.data is not None
+    return note(f"{file.name} has all of it:"), preformatted(head_tail(file.data.decode(), PASSAGE)[0])
 
 
 def code_view(turn: Turn) -> Block:

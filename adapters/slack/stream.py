@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from adapters.common.neutral import slack_markdown
@@ -101,4 +102,5 @@ def _task(index: int, title: str, status: str) -> Block:
 
 
 def _literal(text: str) -> str:
-    return clean(text).replace("```", "\u02cb" * 3)
+    """Return code or output for a fence: it cannot be left, and what Slack might read as a mention or link there is escaped."""
+    return re.sub(r"<(?=[!@#]|https?:|mailto:)", "&lt;", clean(text).replace("```", "\u02cb" * 3))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -267,9 +268,15 @@ class Wire:
             self._names.popitem(last=False)
         return name
 
+    def _is_slack(self, address: str) -> bool:
+        asked, own = urlsplit(address), urlsplit(self.client.base_url)
+        return asked.netloc == own.netloc or (asked.scheme == "https" and (asked.hostname or "").endswith(".slack.com"))
+
     async def download(self, address: str, limit: int) -> bytes:
         """Return an attachment's bytes, or more than `limit` of them where there are. Raises PlatformDown, Refused."""
         assert self.client.session is not None
+        if not self._is_slack(address):
+            raise Refused("the file is not kept by Slack, and nobody else is shown the bot's token")
         try:
             async with self.client.session.get(address, headers={"Authorization": f"Bearer {self._token}"}) as answer:
                 if answer.status >= 500 or answer.status == 429:

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from adapters.common import pace
-from codeact_bot.types import File, StepDone, Thought, TurnDone
+from adapters.discord import interactions
+from adapters.discord.pages import final
+from codeact_bot.types import Author, File, Incoming, StepDone, Thought, ThreadId, TurnDone
 from tests.adapters import stage
 from tests.discord.conftest import World
 from tests.discord.test_messages import own
@@ -117,3 +119,39 @@ async def test_a_long_answer_is_split_within_the_limits(world: World) -> None:
     assert all(len(each.content.encode("utf-16-le")) // 2 <= 2000 for each in posts)
     assert all(each.content.count("```") % 2 == 0 for each in posts)
     assert sum(each.content.count("x = 1") for each in posts) == 900
+
+
+async def test_a_command_that_takes_long_is_acknowledged_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interactions, "SECONDS", 0.05)
+    accept = world.core.accept
+    before: list[str] = []
+
+    async def slow(incoming: Incoming) -> bool:
+        await asyncio.sleep(0.3)
+        before.extend(str(request) for request in world.env.http_requests)
+        return await accept(incoming)
+
+    world.core.accept = slow  # type: ignore[method-assign]
+    used = await world.ada.slash(world.channel, "codeact ask", question="What is 2 + 2?")
+    assert any("callback" in request for request in before)
+    assert used.response.content == "I am on it."
+    assert len(world.core.accepted) == 1
+
+
+def test_files_beyond_the_guilds_limit_are_named_and_others_posted() -> None:
+    incoming = Incoming(id="1", thread=ThreadId("discord:1:2"), author=Author(id="1", name="Ada"), text="?")
+    files = tuple(File.of(f"{number}.csv", b"x" * number) for number in range(1, 25))
+    posts = final(stage.ended(stage.turn_of(incoming), [stage.ran(0, "x", files=files)], "Done.").turn, 22)
+    assert all(len(post.files) <= 10 and sum(file.size for file in post.files) <= 22 for post in posts)
+    assert len([file for post in posts for file in post.files]) == 18
+    assert "23.csv (23 B), 24.csv (24 B)" in posts[-1].content
+
+
+def test_over_long_output_is_a_file_with_its_head_and_tail_in_a_post() -> None:
+    incoming = Incoming(id="1", thread=ThreadId("discord:1:2"), author=Author(id="1", name="Ada"), text="?")
+    output = "\n".join(f"line {number}" for number in range(2000))
+    posts = final(stage.ended(stage.turn_of(incoming), [stage.ran(0, "x", output=output)], "Done.").turn, 1 << 20)
+    assert "line 0\n" in posts[1].content
+    assert "line 1999\n" in posts[1].content
+    assert "characters left out" in posts[1].content
+    assert posts[-1].files[0].data == output.encode()

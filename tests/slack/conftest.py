@@ -16,6 +16,7 @@ from codeact_bot.types import Access, Turn
 from tests.adapters.core import Core
 from tests.slack import emulator, proxy
 from tests.slack.emulator import BOT, Emulator
+from tests.slack.limits import check_payload
 
 
 @dataclass(slots=True)
@@ -98,6 +99,8 @@ async def opened(access: Access, folder: Path) -> AsyncIterator[World]:
             yield world
         finally:
             await world.stop()
+        for method, given in between.given:
+            check_payload(method, given)
 
 
 @pytest.fixture

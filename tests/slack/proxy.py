@@ -139,7 +139,7 @@ class Proxy:
         async for message in up:
             if message.type is aiohttp.WSMsgType.TEXT:
                 for _ in range(2 if self.twice and "envelope_id" in message.data else 1):
-                    await down.send_str(message.data)
+                    await down.send_str(message.data.replace(self.target, self.address))
 
     async def _pump_up(self, down: web.WebSocketResponse, up: aiohttp.ClientWebSocketResponse) -> None:
         async for message in down:

@@ -88,7 +88,7 @@ async def test_buttons_work_after_a_restart(world: World) -> None:
         return bool(found)
 
     await until(uploaded)
-    data = await world.adapter._wire.download(found[0]["url_private_download"], 1 << 20)
+    data = await world.adapter._wire.download(found[0]["url_private_download"].replace(world.slack.address, world.proxy.address), 1 << 20)
     nbformat.validate(nbformat.reads(data.decode(), 4))
 
 

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import unicodedata
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slack_sdk.models.blocks import Block as SdkBlock
 
 from adapters.common.story import Story
 from adapters.slack.markdown import blocks
-from adapters.slack.pages import BLOCKS, code_view, final, packed, text_size, working
+from adapters.slack.pages import code_view, final, packed, working
 from codeact_bot.types import Author, Incoming, ThreadId
 from tests.adapters import stage
+from tests.slack.limits import check, check_message
 
 INCOMING = Incoming(id="1", thread=ThreadId("slack:T1:C1:1"), author=Author(id="U1", name="Ann"), text="?", place="here:C1:1.1:1.1")
 HOSTILE = "<!channel> <@U1> <#C1|x> <https://evil.com|https://bank.com> @here ``` `x` \u202e\u200b\x1b[31m [a](javascript:x) [bank.com](https://evil.com) &lt; &#x202e; [a&#x200b;](https://a.b/&#x202e;)"
 PIECES = ["# Title\n", "word ", "**bold** ", "`code` ", "\n\n", "- item\n", "  - inner\n", "1. one\n", "> quote\n", "```py\nx = 1\n```\n", "| a | b |\n|---|---|\n| 1 | 2 |\n",
           "---\n", HOSTILE, "x" * 500, "[l](https://a.b)", "![i](https://a.b/c.png)", "~~s~~", "<b>html</b>", "    code\n", "\\", "*"]  # fmt: skip
 TEXT = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
-
-
-def elements(part: Any) -> list[dict[str, Any]]:
-    """Return all objects in a block."""
-    if isinstance(part, dict):
-        return [part, *(each for value in part.values() for each in elements(value))]
-    return [each for item in part for each in elements(item)] if isinstance(part, list | tuple) else []
-
-
-def check(posted: Any) -> None:
-    """Hold a message's or a view's blocks against the published limits, and slack_sdk's own validation."""
-    assert 0 < len(posted) <= 100
-    for block in SdkBlock.parse_all([dict(each) for each in posted]):
-        block.validate_json()
-    for each in elements(list(posted)):
-        match each.get("type"):
-            case "text":
-                assert each["text"]
-            case "link":
-                assert each["url"].startswith(("http://", "https://"))
-            case "user" | "usergroup" | "broadcast" | "channel" | "mrkdwn" | "emoji":
-                raise AssertionError(f"{each} can ping or be parsed")
-            case "plain_text":
-                assert 0 < len(each["text"]) <= 3_000
-            case "table":
-                assert 1 <= len(each["rows"]) <= 100
-                assert all(1 <= len(row) <= 20 for row in each["rows"])
-            case "rich_text_section" | "rich_text_list" | "rich_text_quote" | "rich_text_preformatted":
-                assert each["elements"]
-            case "actions":
-                assert all(len(button["value"]) <= 2_000 for button in each["elements"])
-    text = json.dumps(posted, ensure_ascii=False)
-    assert not [c for c in text if unicodedata.category(c) == "Cf" or c == "\x1b"]
-
-
-def check_message(posted: Any) -> None:
-    check(posted)
-    assert len(posted) <= BLOCKS
-    assert text_size(list(posted)) <= 12_000
-    assert len([each for each in posted if each["type"] == "table"]) <= 1
 
 
 @given(TEXT)
