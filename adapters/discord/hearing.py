@@ -47,13 +47,13 @@ class Ear:
             return
         called = message.guild is None or self._is_called(message)
         spot, place = self._where(message)
-        if not called and not (isinstance(message.channel, discord.Thread) and await self._counter.conversation(place)):
-            return
-        if not may_ask(self._access, self._visitor(message)):
-            await self._refuse(message, REFUSED_ASK)
-            return
         async with self._counter.order(place):
-            await self._take(message, spot, place)
+            if not called and not (isinstance(message.channel, discord.Thread) and await self._counter.conversation(place)):
+                return
+            if may_ask(self._access, self._visitor(message)):
+                await self._take(message, spot, place)
+            else:
+                await self._refuse(message, REFUSED_ASK)
 
     async def _take(self, message: discord.Message, spot: Spot, place: str) -> None:
         text = self.text_of(message)
