@@ -122,7 +122,6 @@ class Proxy:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         down = web.WebSocketResponse()
         await down.prepare(request)
-        self.sockets.add(down)
         async with aiohttp.ClientSession() as session, session.ws_connect(f"{self.target}{request.path_qs}") as up:
             pumps = [asyncio.create_task(self._pump_down(up, down)), asyncio.create_task(self._pump_up(down, up))]
             try:
@@ -138,6 +137,7 @@ class Proxy:
     async def _pump_down(self, up: aiohttp.ClientWebSocketResponse, down: web.WebSocketResponse) -> None:
         async for message in up:
             if message.type is aiohttp.WSMsgType.TEXT:
+                self.sockets.add(down)  # only now, with Slack's hello, are events delivered
                 for _ in range(2 if self.twice and "envelope_id" in message.data else 1):
                     await down.send_str(message.data.replace(self.target, self.address))
 
