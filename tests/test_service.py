@@ -81,6 +81,10 @@ class Shaky(MemoryStore):
             raise LeaseLost("Another worker has it.")
         return await super().stop_asked(lease)
 
+    async def save_snapshot(self, lease, snapshot):
+        self._try("save_snapshot")
+        await super().save_snapshot(lease, snapshot)
+
     async def release(self, lease):
         self._try("release")
         await super().release(lease)
@@ -196,6 +200,14 @@ async def test_a_thread_answers_one_message_at_a_time_in_order(store, chat):
     names = [name for name, _ in chat.heard]
     assert names == sorted(names), "turns of one thread overlapped"
     assert [turn.outcome.text for turn in await store.turns(ONE)] == ["A.", "B.", "C."]
+
+
+async def test_only_a_turn_that_changed_the_state_saves_it(store, chat):
+    async with working(store, chat, [code("x = 1"), "A.", "B.", "C."]) as service:
+        for number, files in enumerate([(), (), (File.of("data.csv", b"1"),)], start=1):
+            await service.accept(message(f"m{number}", files=files))
+            await chat.ended(number)
+    assert [name for name in store.calls if name in ("end_turn", "save_snapshot")] == ["end_turn", "save_snapshot", "end_turn", "end_turn", "save_snapshot"]
 
 
 @pytest.mark.parametrize(("concurrency", "together"), [(2, True), (1, False)])
