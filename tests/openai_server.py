@@ -59,6 +59,8 @@ def running(*, code: str = CODE, first: str = "", failure: str = "NameError", pa
         server.code, server.first, server.failure, server.pause = code, first or code, failure, pause
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
         thread.join()
