@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ TABLE_TEXT = 8_000
 DEEPEST = 8
 """Indentation of a list at most."""
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_ALIASES = {"py": "python", "python3": "python", "js": "javascript", "ts": "typescript", "sh": "bash"}
 _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 
 
@@ -38,9 +40,9 @@ def blocks(text: str) -> list[Block]:
     return found
 
 
-def preformatted(text: str) -> Block:
-    """Return a block of literal text in a fixed-width font."""
-    return rich([_pre(text)])
+def preformatted(text: str, language: str = "") -> Block:
+    """Return a block of literal text in a fixed-width font, highlighted where it has a language."""
+    return rich([_pre(text, language)])
 
 
 def rich(elements: list[Block]) -> Block:
@@ -89,7 +91,7 @@ def _elements(node: SyntaxTreeNode, indent: int) -> Iterator[Block]:
             yield from _section(_inline(node.children, {}))
         case "fence" | "code_block":
             if node.content.strip():
-                yield _pre(node.content)
+                yield _pre(node.content, node.info)
         case "bullet_list" | "ordered_list":
             yield from _list(node, indent)
         case "blockquote":
@@ -105,8 +107,9 @@ def _section(parts: list[Block]) -> Iterator[Block]:
         yield {"type": "rich_text_section", "elements": parts}
 
 
-def _pre(text: str) -> Block:
-    return {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": clean(text).strip("\n") or " "}]}
+def _pre(text: str, language: str = "") -> Block:
+    named = {"language": _ALIASES.get(language.lower(), language.lower())} if re.fullmatch(r"[\w+#-]{1,20}", language) else {}
+    return {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": clean(text).strip("\n") or " "}], **named}
 
 
 def _list(node: SyntaxTreeNode, indent: int) -> Iterator[Block]:

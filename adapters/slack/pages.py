@@ -68,7 +68,7 @@ def working(story: Story) -> Post:
     if thought:
         parts += packed(blocks(split(thought, PASSAGE)[-1]))[-1]
     if story.code:
-        parts.append(preformatted(head_tail(story.code, PASSAGE)[0]))
+        parts.append(preformatted(head_tail(story.code, PASSAGE)[0], "python"))
     if story.output.strip():
         parts.append(preformatted(head_tail(story.output, PASSAGE)[0]))
     if not thought and not story.code:
@@ -147,7 +147,7 @@ def code_view(turn: Turn) -> Block:
     parts: list[Block] = []
     for step in turn.steps:
         if isinstance(step.action, RunCode | Malformed):
-            parts += [note(step_summary(step)), preformatted(head_tail(step.action.code, 6_000)[0])]
+            parts += [note(step_summary(step)), preformatted(head_tail(step.action.code, 6_000)[0], "python")]
             parts += _outcome(step.execution) if step.execution else []
     if len(parts) > MODAL:
         parts = [note("Only the last steps are shown here; the notebook has all of them."), *parts[-MODAL:]]

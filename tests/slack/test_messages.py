@@ -30,6 +30,9 @@ async def test_a_mention_becomes_a_thread_with_the_answer(world: World) -> None:
         return all(part in shown(post) for part in ("Let me add.", "print(2 + 2)", "4"))
 
     await until(builds_up)
+    (post,) = await world.slack.posts()
+    (code,) = [each for block in post["blocks"] for each in block["elements"] if each.get("language")]
+    assert (code["language"], code["elements"][0]["text"]) == ("python", "print(2 + 2)")
     done = await world.core.end(lease, turn, "It is **4**.", [stage.ran(0, "print(2 + 2)", "Let me add.", output="4\n")])
     await reply.show(TurnDone(turn=done))
     (post,) = await world.slack.posts()

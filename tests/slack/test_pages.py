@@ -75,7 +75,7 @@ def test_styles_lists_code_and_links() -> None:
     assert [each["style"] for each in (ordered, inner)] == ["ordered", "bullet"]
     assert inner["indent"] == 1
     assert quote["elements"][0]["text"] == "quoted"
-    assert code["elements"][0]["text"] == "x = 1"
+    assert (code["elements"][0]["text"], code["language"]) == ("x = 1", "python")
     assert links["elements"][0] == {"type": "link", "url": "https://a.b", "text": "site"}
     assert links["elements"][2]["text"] == "https://bank.com (https://evil.com)"
 
