@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from codeact_bot.errors import StoreUnavailable, ThreadNotFound
+from adapters.common.patience import patient
+from codeact_bot.errors import ThreadNotFound
 from codeact_bot.ports import Desk, Inbox
-from codeact_bot.types import Incoming, ThreadId
+from codeact_bot.types import Incoming, ThreadId, Turn
 
-T = TypeVar("T")
-
-log = logging.getLogger(__name__)
-
-LONGEST_WAIT = 30.0
+WAITED = 3.0
+"""Seconds between a question and its turn that tell that it was queued."""
 LAST = 50
 """Ended turns among which an edited or deleted question is looked for."""
 
@@ -101,13 +96,6 @@ def asked_by(incoming: Incoming, message: str) -> bool:
     return incoming.id.partition("~")[0] == message
 
 
-async def patient(work: Callable[[], Awaitable[T]]) -> T:
-    """Repeat until the database answers: a platform may send a message only once."""
-    wait = 0.5
-    while True:
-        try:
-            return await work()
-        except StoreUnavailable as error:
-            log.error("%s", error, extra={"action": "accept"})
-            await asyncio.sleep(wait)
-            wait = min(LONGEST_WAIT, wait * 2)
+def waited(turn: Turn) -> bool:
+    """Whether a question may have been marked as queued by a worker that is gone."""
+    return (turn.started - turn.incoming.at).total_seconds() > WAITED

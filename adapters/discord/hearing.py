@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import OrderedDict
 from dataclasses import replace
 
 import discord
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
 from adapters.common.commands import help_text, is_stop
-from adapters.common.counter import Counter, Question, patient
+from adapters.common.counter import Counter, Question, waited
 from adapters.common.pace import PlatformDown, TryLater
+from adapters.common.patience import patient
+from adapters.common.told import Told
 from adapters.discord import buttons
 from adapters.discord.people import author, visitor
 from adapters.discord.places import Spot, Way, place_of
 from adapters.discord.uploads import download
 from adapters.discord.wire import Wire, nonce
-from codeact_bot.types import Access, Incoming, ThreadId
+from codeact_bot.types import Access, Incoming, ThreadId, Turn
 
 log = logging.getLogger(__name__)
 
 QUEUED = "⏳"
 KINDS = (discord.MessageType.default, discord.MessageType.reply)
-REMEMBERED = 1000
-"""People who were told that they may not ask, and edits that were offered a re-run."""
 EDITED = "-# The question above was edited."
 
 
@@ -38,7 +37,7 @@ class Ear:
         self._wire = wire
         self._counter = counter
         self._access = access
-        self._told: OrderedDict[int, None] = OrderedDict()
+        self._told = Told()
         self.queued: set[str] = set()
 
     async def hear(self, message: discord.Message) -> None:
@@ -79,11 +78,12 @@ class Ear:
             await self._wire.mark(channel, message, QUEUED)
         return fresh
 
-    async def unmark(self, incoming: Incoming, channel: int) -> None:
+    async def unmark(self, turn: Turn) -> None:
         """Take the mark of a queued question away, now that its turn begins."""
-        if incoming.id in self.queued:
+        incoming = turn.incoming
+        if incoming.id in self.queued or waited(turn):
             self.queued.discard(incoming.id)
-            await self._wire.unmark(channel, int(incoming.id.partition("~")[0]), QUEUED)
+            await self._wire.unmark(Spot.parse(incoming.place).channel, int(incoming.id.partition("~")[0]), QUEUED)
 
     async def edited(self, message: discord.Message) -> None:
         """Offer a re-run for an edited question; one that still waits is exchanged."""
@@ -102,7 +102,7 @@ class Ear:
             return
         where = message.id if Spot.parse(question.incoming.place).way is Way.FROM else message.channel.id
         name = nonce("edited", message.id, message.edited_at.timestamp())
-        if self._remember(message.id):
+        if self._told.first(f"edit {message.id}"):
             await self._post(where, EDITED, name, buttons.for_edited(message.channel.id, message.id))
 
     async def deleted(self, guild: int | None, channel: int, message: int) -> None:
@@ -113,7 +113,7 @@ class Ear:
 
     def forget_edit(self, message: int) -> None:
         """Let a further edit of this question be offered a re-run again."""
-        self._told.pop(message, None)
+        self._told.forget(f"edit {message}")
 
     async def find(self, guild: int | None, channel: int, message: int) -> tuple[ThreadId, Question] | None:
         """Find the question that a message asked, with its conversation."""
@@ -137,20 +137,12 @@ class Ear:
 
     async def _refuse(self, message: discord.Message, sentence: str) -> None:
         """Tell a person in a direct message, once, what they may not do."""
-        if not self._remember(message.author.id):
+        if not self._told.first(f"{message.author.id} {sentence}"):
             return
         try:
             await message.author.send(sentence)
         except discord.HTTPException as error:
             log.info("Could not tell %s that they may not do this: %s", message.author.id, error)
-
-    def _remember(self, subject: int) -> bool:
-        """Return whether this is new."""
-        fresh = subject not in self._told
-        self._told[subject] = None
-        if len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
-        return fresh
 
     async def _answer(self, message: discord.Message, text: str) -> None:
         await self._post(message.channel.id, text, nonce("answer", message.id), None)

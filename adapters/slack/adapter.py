@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -14,22 +14,21 @@ from slack_sdk.errors import SlackApiError
 
 from adapters.common.counter import Counter
 from adapters.common.pace import PlatformDown, TryLater
+from adapters.common.patience import patient
 from adapters.slack.budget import Budget
 from adapters.slack.deeds import Hand
 from adapters.slack.hearing import Ear
 from adapters.slack.listeners import bolt_app
 from adapters.slack.places import PREFIX
 from adapters.slack.reply import SlackReply
-from adapters.slack.wire import Wire, error_of, heeding
+from adapters.slack.wire import WRONG_TOKEN_CODES, Wire, error_of, heeding
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
 from codeact_bot.types import Access, Turn
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 60.0
 EVENTS_PATH = "/slack/events"
-WRONG = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"}
 WRONG_TOKEN = "Slack does not accept %s (%s). Copy the token again from https://api.slack.com/apps; see docs/slack.md."  # noqa: S105
 
 
@@ -68,37 +67,24 @@ class SlackAdapter:
 
     async def _who_am_i(self) -> str:
         """Return the bot's user id, waiting for Slack where it is away."""
-        wait = 1.0
-        while True:
-            try:
-                with heeding():
-                    return str((await self._wire.client.auth_test())["user_id"])
-            except (PlatformDown, TryLater) as error:
-                cause = error.__cause__
-                if isinstance(cause, SlackApiError) and error_of(cause) in WRONG:
-                    raise ConfigurationInvalid(WRONG_TOKEN % ("SLACK_BOT_TOKEN", error_of(cause))) from None
-                log.error("Could not log in to Slack, trying again in %.0f s: %s", wait, error)
-                await asyncio.sleep(wait)
-                wait = min(LONGEST_WAIT, wait * 2)
+
+        async def ask() -> str:
+            with refusing("SLACK_BOT_TOKEN"):
+                return str((await self._wire.client.auth_test())["user_id"])
+
+        return await patient(ask, failures=(PlatformDown, TryLater), failed="Could not log in to Slack")
 
     @asynccontextmanager
     async def _socket(self, app: AsyncApp) -> AsyncIterator[None]:
         """Listen by Socket Mode; the client reconnects by itself once it was connected."""
         handler = AsyncSocketModeHandler(app, self._app_token, logger=logging.getLogger("slack_sdk.socket_mode"))
-        wait = 1.0
+
+        async def connect() -> None:
+            with refusing("SLACK_APP_TOKEN"):
+                await handler.connect_async()  # type: ignore[no-untyped-call]
+
         try:
-            while True:
-                try:
-                    with heeding():
-                        await handler.connect_async()  # type: ignore[no-untyped-call]
-                        break
-                except (PlatformDown, TryLater) as error:
-                    cause = error.__cause__
-                    if isinstance(cause, SlackApiError) and error_of(cause) in WRONG:
-                        raise ConfigurationInvalid(WRONG_TOKEN % ("SLACK_APP_TOKEN", error_of(cause))) from None
-                    log.error("Could not connect to Slack, trying again in %.0f s: %s", wait, error)
-                    await asyncio.sleep(wait)
-                    wait = min(LONGEST_WAIT, wait * 2)
+            await patient(connect, failures=(PlatformDown, TryLater), failed="Could not connect to Slack")
             yield
         finally:
             await handler.close_async()  # type: ignore[no-untyped-call]
@@ -122,5 +108,18 @@ class SlackAdapter:
         if turn.outcome is None:
             await reply.opened()
             if self._ear is not None:
-                await self._ear.unmark(turn.incoming)
+                await self._ear.unmark(turn)
         return reply
+
+
+@contextmanager
+def refusing(token: str) -> Iterator[None]:
+    """Turn Slack's failures into PlatformDown and TryLater, and those of a wrong token into ConfigurationInvalid."""
+    try:
+        with heeding():
+            yield
+    except (PlatformDown, TryLater) as error:
+        cause = error.__cause__
+        if isinstance(cause, SlackApiError) and error_of(cause) in WRONG_TOKEN_CODES:
+            raise ConfigurationInvalid(WRONG_TOKEN % (token, error_of(cause))) from None
+        raise

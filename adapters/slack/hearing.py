@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, may_ask, may_steer
 from adapters.common.commands import help_text, is_stop
-from adapters.common.counter import Counter, Question, patient
+from adapters.common.counter import Counter, Question, waited
 from adapters.common.files import free_name
 from adapters.common.pace import PlatformDown, TryLater
+from adapters.common.patience import patient
 from adapters.common.reply import Refused
+from adapters.common.told import Told
 from adapters.render import size_text
 from adapters.slack.markdown import blocks
 from adapters.slack.pages import Post, actions, button, note
 from adapters.slack.people import plain, visitor
 from adapters.slack.places import Spot, Way, message_id, place_of
 from adapters.slack.wire import Wire
-from codeact_bot.types import Access, Author, Bounds, File, Incoming, ThreadId
+from codeact_bot.types import Access, Author, Bounds, File, Incoming, ThreadId, Turn
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ STOPPED = "octagonal_sign"
 SPOKEN = {None, "file_share", "thread_broadcast"}
 """Kinds of messages that people write."""
 LIMIT = Bounds().file_bytes
-REMEMBERED = 1_000
 ATTEMPTS = 3
 
 
@@ -84,7 +84,7 @@ class Ear:
         self.access = access
         self.bot = bot
         self._busy: dict[str, asyncio.Task[Incoming | None]] = {}
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._told = Told()
         self.queued: set[str] = set()
 
     async def hear(self, event: dict[str, Any], team: str) -> Incoming | None:
@@ -166,11 +166,11 @@ class Ear:
             spot = Spot.parse(incoming.place)
             await self.wire.mark(spot.channel, spot.message, QUEUED)
 
-    async def unmark(self, incoming: Incoming) -> None:
+    async def unmark(self, turn: Turn) -> None:
         """Take the mark of a queued question away, now that its turn begins."""
-        if incoming.id in self.queued:
-            self.queued.discard(incoming.id)
-            spot = Spot.parse(incoming.place)
+        spot = Spot.parse(turn.incoming.place)
+        if spot.message and (turn.incoming.id in self.queued or waited(turn)):
+            self.queued.discard(turn.incoming.id)
             await self.wire.unmark(spot.channel, spot.message, QUEUED)
 
     async def find(self, heard: Heard) -> tuple[ThreadId, Question] | None:
@@ -224,11 +224,7 @@ class Ear:
 
     async def refuse(self, heard: Heard, sentence: str) -> None:
         """Tell a person, once per place, what they may not do."""
-        name = f"{heard.user} {heard.place} {sentence}"
-        if name not in self._told:
-            self._told[name] = None
-            if len(self._told) > REMEMBERED:
-                self._told.popitem(last=False)
+        if self._told.first(f"{heard.user} {heard.place} {sentence}"):
             await self.wire.whisper(heard.channel, heard.user, heard.thread, sentence)
 
     def help(self) -> Post:

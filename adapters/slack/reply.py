@@ -155,14 +155,18 @@ class SlackReply(PacedReply):
             await self._wire.post(self._spot.channel, self._thread, marked(post, self.story.turn.id, index))
             return
         files: list[File] = []
+        missing: list[str] = []
         for file in post.files:
             try:
                 files.append(replace(file, data=await self._desk.load(file)))
             except FileRefused as error:
-                log.error("A file of turn %s cannot be posted: %s", self.story.turn.id, error)
-        files = [file for file in files if file.data]
-        if files:
-            await self._wire.upload(self._spot.channel, self._thread, files)
+                missing.append(f"{file.name}: {error}")
+        missing += [f"{file.name} is empty, and Slack takes no empty files." for file in files if not file.data]
+        if missing:
+            said = Post(blocks=tuple(note(slack_text(sentence)) for sentence in missing), text="A file is missing.")
+            await self._wire.post(self._spot.channel, self._thread, marked(said, self.story.turn.id, index))
+        if any(file.data for file in files):
+            await self._wire.upload(self._spot.channel, self._thread, [file for file in files if file.data])
 
     def _planned(self) -> list[Post]:
         if not self._posts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 
 from adapters.common.neutral import slack_markdown
 from adapters.common.story import Story
@@ -19,6 +20,19 @@ PIECE = 6_000
 """Characters that are appended at once; Slack takes 12,000."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What of a turn a message shows."""
+
+    finished: frozenset[int] = frozenset()
+    """Indexes of the steps that are over."""
+    thought: str = ""
+    code: str = ""
+    output: str = ""
+    fenced: bool = False
+    """Whether the output's fence is open."""
+
+
 class Stream:
     """What one turn has streamed. Raises TryLater, PlatformDown and, where Slack has ended the stream, Refused."""
 
@@ -32,9 +46,7 @@ class Stream:
 
     def _forget(self) -> None:
         self._began = time.monotonic()
-        self._finished: set[int] = set()
-        self._thought = self._code = self._output = ""
-        self._fenced = False
+        self._shown = Shown()
 
     async def show(self, story: Story) -> None:
         """Append what is new; a message that has become old is replaced by a new one with everything."""
@@ -42,12 +54,13 @@ class Stream:
         if before and time.monotonic() - self._began > SECONDS:
             self.message = ""
             self._forget()
-        chunks = self._news(story)
+        chunks, shown = news(story, self._shown)
         if not self.message:
-            opening = [] if chunks else [_text("Working…\n")]
+            opening = [] if chunks else _texts("Working…\n")
             self.message = await self._wire.start_stream([*opening, *chunks], self._where)
         elif chunks:
             await self._wire.append_stream(self._where["channel"], self.message, chunks)
+        self._shown = shown
         if before and before != self.message:
             await self._wire.delete(self._where["channel"], before)
 
@@ -56,45 +69,38 @@ class Stream:
         if self.message:
             await self._wire.stop_stream(self._where["channel"], self.message)
 
-    def _news(self, story: Story) -> list[Block]:
-        chunks: list[Block] = []
-        for step in story.steps:
-            if step.index not in self._finished:
-                self._finished.add(step.index)
-                chunks += self._closing()
-                chunks.append(_task(step.index, step_summary(step) + purpose(step), "complete" if step_ok(step) else "error"))
-                self._thought = self._code = self._output = ""
-        chunks += self._appended(story)
-        return chunks
 
-    def _appended(self, story: Story) -> list[Block]:
-        chunks = []
-        lines = story.thought if story.code else story.thought[: story.thought.rfind("\n") + 1]
-        if lines and not lines.startswith(self._thought):
-            self._thought = ""
-        fresh, self._thought = lines[len(self._thought) :], lines
-        if fresh.strip():
-            chunks.append(_text(slack_markdown(fresh) + ("\n" if story.code else "")))
-        if story.code and story.code != self._code:
-            self._code = story.code
-            chunks.append(_task(len(self._finished), "Running", "in_progress"))
-            chunks.append(_text(f"\n```python\n{_literal(story.code)}\n```\n"))
-        printed = story.output[: story.output.rfind("\n") + 1]
-        if printed and not printed.startswith(self._output):
-            self._output = ""
-        fresh, self._output = printed[len(self._output) :], printed
-        if fresh:
-            chunks.append(_text(("" if self._fenced else "\n```\n") + _literal(fresh)))
-            self._fenced = True
-        return chunks
-
-    def _closing(self) -> list[Block]:
-        fenced, self._fenced = self._fenced, False
-        return [_text("```\n")] if fenced else []
+def news(story: Story, shown: Shown) -> tuple[list[Block], Shown]:
+    """Return what is to be appended to a message, and what it shows then."""
+    chunks: list[Block] = []
+    for step in story.steps:
+        if step.index not in shown.finished:
+            chunks += _texts("```\n") if shown.fenced else []
+            chunks.append(_task(step.index, step_summary(step) + purpose(step), "complete" if step_ok(step) else "error"))
+            shown = Shown(finished=shown.finished | {step.index})
+    code = story.code or shown.code
+    thought = story.thought if story.code else story.thought[: story.thought.rfind("\n") + 1]
+    printed = story.output[: story.output.rfind("\n") + 1]
+    if said := _after(shown.thought, thought):
+        chunks += _texts(slack_markdown(said) + ("\n" if story.code else ""))
+    if code != shown.code:
+        chunks += [_task(len(shown.finished), "Running", "in_progress"), *_texts(f"\n```python\n{_literal(code)}\n```\n")]
+    if fresh := _after(shown.output, printed):
+        chunks += _texts(("" if shown.fenced else "\n```\n") + _literal(fresh))
+    return chunks, Shown(finished=shown.finished, thought=thought, code=code, output=printed, fenced=shown.fenced or bool(fresh))
 
 
-def _text(text: str) -> Block:
-    return {"type": "markdown_text", "text": text[-PIECE:]}
+def _after(before: str, text: str) -> str:
+    """Return what a text has more than before; all of it where it is another one, nothing where that is blank."""
+    fresh = text[len(before) :] if text.startswith(before) else text
+    return fresh if fresh.strip() else ""
+
+
+def _texts(text: str) -> list[Block]:
+    """Put text into chunks; of one that is too long for a progress report, the end."""
+    cut = len(text) - PIECE
+    parts = [f"… {cut:,} characters, shown at the end …\n", text[cut:]] if cut > 0 else [text]
+    return [{"type": "markdown_text", "text": part} for part in parts]
 
 
 def _task(index: int, title: str, status: str) -> Block:

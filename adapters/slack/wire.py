@@ -27,7 +27,8 @@ SECONDS = 20
 """How long a request may take."""
 PASSING = {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited"}
 """Errors of Slack that pass by themselves."""
-MENDABLE = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "not_in_channel"}
+WRONG_TOKEN_CODES = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"}
+MENDABLE = WRONG_TOKEN_CODES | {"missing_scope", "not_in_channel"}
 """Errors that an admin can mend, after which what is owed is delivered."""
 NO_BLOCKS = ("invalid_blocks", "msg_blocks_too_long", "invalid_attachments", "msg_too_long")
 ABSENT = {"unknown_method", "feature_not_enabled", "not_allowed", "not_an_agent", "app_not_agent", "method_not_supported_for_channel_type"}

@@ -27,6 +27,8 @@ TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 
 """How long to look for a server, to connect to it, and to wait for its answer."""
 TOO_LARGE = {10334, 17280, 17419}
 """Codes with which a server refuses a document beyond 16 MiB."""
+OTHERWISE = {85, 86}
+"""Codes with which a server refuses an index that differs from one of the same name or keys."""
 
 
 class MongoStore(Places):
@@ -67,7 +69,18 @@ class MongoStore(Places):
                 "Start it with `--replSet codeact` and run `rs.initiate()` once in mongosh; a replica set of one server is enough."
             )
         for name, indexes in queries.INDEXES.items():
-            await self._database[name].create_indexes([IndexModel(list(keys), unique=unique) for keys, unique in indexes])
+            for keys, unique in indexes:
+                await self._index(name, IndexModel(list(keys), unique=unique))
+
+    async def _index(self, collection: str, index: IndexModel) -> None:
+        """Build an index; one of its name that an older version built otherwise makes room."""
+        try:
+            await self._database[collection].create_indexes([index])
+        except OperationFailure as error:
+            if error.code not in OTHERWISE:
+                raise
+            await self._database[collection].drop_index(index.document["name"])
+            await self._database[collection].create_indexes([index])
 
     @reaching
     async def push(self, incoming: Incoming) -> bool:

@@ -215,3 +215,17 @@ async def test_edits_keep_slacks_pace(world: World) -> None:
     for method, given in world.proxy.given:
         if method in ("chat.update", "chat.postMessage"):
             check_payload(method, given)
+
+
+async def test_a_file_that_cannot_be_posted_gets_a_sentence(world: World) -> None:
+    gone = replace(File.of("gone.csv", b"a,b\n"), data=None)
+    await world.ask()
+    lease, turn, reply = await world.core.begin()
+    done = await world.core.end(lease, turn, "Here.", [stage.ran(0, "x", "", files=(File.of("empty.txt", b""),))])
+    (step,) = done.steps
+    assert step.execution is not None
+    lost = replace(step, execution=replace(step.execution, files=(gone, *step.execution.files)))
+    await reply.show(TurnDone(turn=replace(done, steps=(lost,))))
+    text = " ".join(shown(post) for post in await world.slack.posts())
+    assert "gone.csv" in text
+    assert "empty.txt is empty" in text

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from adapters.common import counter
 from codeact_bot.types import CodeStarted, Output, Thought, TurnDone
 from tests.adapters import stage
 from tests.slack.conftest import World, until
@@ -107,3 +110,20 @@ async def test_attachments_land_in_the_question(world: World) -> None:
     await until(lambda: bool(world.core.accepted))
     (file,) = world.core.accepted[0].files
     assert (file.name, file.data) == ("sales.csv", b"a,b\n1,2\n")
+
+
+async def test_the_mark_of_a_question_that_waited_goes_though_the_bot_restarted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ts = await world.ask("first")
+    lease, turn, _ = await world.core.begin()
+    await world.ask("second", thread=ts)
+
+    async def marked() -> bool:
+        return any(each.get("reactions") for each in await world.slack.messages() if each["text"].endswith("second"))
+
+    await until(marked)
+    await world.restart()
+    monkeypatch.setattr(counter, "WAITED", 0.1)
+    await asyncio.sleep(0.2)
+    await world.core.end(lease, turn)
+    await world.core.begin()
+    assert not await marked()

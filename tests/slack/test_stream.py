@@ -135,3 +135,25 @@ async def test_nothing_that_is_streamed_pings_or_pretends(world: World) -> None:
     assert "<" not in thought + code
     assert "bank.com (https://evil.com)" in thought
     assert code.count("```") == 2
+
+
+async def test_what_slack_did_not_append_is_appended_later(world: World) -> None:
+    await world.ask()
+    _, _, reply = await world.core.begin()
+    await reply.show(Thought(text="One.\n"))
+    await typed(world, "One.")
+    world.proxy.faults["chat.appendStream"] = [Fault(status=429, error="ratelimited", retry_after="1"), Fault(status=503)]
+    await reply.show(Thought(text="Two.\n"))
+    await asyncio.sleep(0.2)
+    await reply.show(Thought(text="Three.\n"))
+    assert (await typed(world, "Three."))["text"] == "Working…\nOne.\nTwo.\nThree.\n"
+
+
+async def test_a_long_output_is_typed_out_at_its_end_and_says_so(world: World) -> None:
+    await world.ask()
+    _, _, reply = await world.core.begin()
+    await reply.show(CodeStarted(index=0, code="print('x')"))
+    await reply.show(Output(text="a" * 9_000 + "\nlast\n"))
+    text = (await typed(world, "last\n"))["text"]
+    assert "characters, shown at the end …" in text
+    assert len(text) < 6_500

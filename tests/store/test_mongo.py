@@ -231,3 +231,13 @@ async def test_a_store_opened_twice_on_the_same_database_shares_it(store: MongoS
     await store.push(message())
     assert await other.claim("w", MINUTE, ANY) is not None
     await other.aclose()
+
+
+async def test_an_index_of_an_older_version_makes_room(open_mongo: Open, raw: Any) -> None:
+    await raw["files.files"].create_index([("filename", 1)])
+    await raw["turns"].create_index([("started", -1)], name="started_-1_number_-1")
+    store = await open_mongo()
+    await store.aclose()
+    indexes = await raw["files.files"].index_information()
+    assert indexes["filename_1"]["unique"]
+    assert (await raw["turns"].index_information())["started_-1_number_-1"]["key"] == [("started", -1), ("number", -1)]
