@@ -27,33 +27,39 @@ class History:
         self._database = database
         self._threads, self._turns, self._steps = (database[name] for name in ("threads", "turns", "steps"))
 
-    async def _settle(self, thread: ThreadId) -> None:
+    async def _settled(self, thread: ThreadId, fields: Document) -> Document | None:
+        """Return some fields of a thread, after bringing a turn that has ended into the history."""
+        found: Document | None = await self._threads.find_one({"_id": thread}, {**fields, "open": 1})
+        if found is None or not found.get("open", {}).get("outcome"):
+            return found
+        await self._settle(thread, found["open"])
+        return await self._settled(thread, fields)
+
+    async def _settle(self, thread: ThreadId, opened: Document) -> Turn:
         """Bring a turn that has ended into the history and take its message off the queue."""
-        found = await self._threads.find_one({"_id": thread, "open.outcome": {"$ne": None}}, {"open": 1})
-        if found is None:
-            return
-        opened = found["open"]
         row = await self._turns.find_one({"_id": opened["turn"]})
         steps = await self._steps_of({opened["turn"]: rows.versions(opened)})
         incoming = documents.decode(Incoming, row["incoming"])
         ended = rows.ended(incoming, opened, steps.get(opened["turn"], ()))
         await self._turns.update_one({"_id": opened["turn"], "state": "open"}, {"$set": ended})
-        await self._steps.delete_many({"turn": opened["turn"], "_id": {"$nin": rows.versions(opened)}})
+        if steps:
+            await self._steps.delete_many({"turn": opened["turn"], "_id": {"$nin": rows.versions(opened)}})
         await self._threads.update_one({"_id": thread, "open.turn": opened["turn"]}, queries.pop(incoming))
+        return rows.turn(row | ended, None, steps)
 
     @reaching
     async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
         """The thread's ended turns, oldest first, without those undone; only the last ones where `last` is given."""
         if last is not None and last <= 0:
             return []
-        await self._settle(thread)
+        await self._settled(thread, {"_id": 1})
         cursor = self._turns.find({"thread": thread, "state": "ended"}).sort("number", -1).limit(last or 0)
         return await self._whole([each async for each in cursor][::-1])
 
     @reaching
     async def undo(self, thread: ThreadId) -> Turn | None:
         """Mark the last ended turn as undone and return it; None where there is none."""
-        await self._settle(thread)
+        await self._settled(thread, {"_id": 1})
         found = await self._turns.find_one_and_update(
             {"thread": thread, "state": "ended"}, {"$set": {"state": "undone"}}, sort=[("number", -1)]
         )
@@ -62,8 +68,7 @@ class History:
     @reaching
     async def thread(self, thread: ThreadId) -> Thread:
         """Describe a conversation. Raises ThreadNotFound."""
-        await self._settle(thread)
-        found = await self._threads.find_one({"_id": thread}, rows.VIEW)
+        found = await self._settled(thread, rows.VIEW)
         if found is None:
             raise ThreadNotFound(records.no_thread(thread))
         return (await self._counted([found]))[0]
@@ -97,7 +102,10 @@ class History:
 
     async def _steps_of(self, versions: Mapping[str, Sequence[str]]) -> dict[str, tuple[Step, ...]]:
         steps: dict[str, tuple[Step, ...]] = {}
-        cursor = self._steps.find({"_id": {"$in": [each for ids in versions.values() for each in ids]}})
+        wanted = [each for ids in versions.values() for each in ids]
+        if not wanted:
+            return steps
+        cursor = self._steps.find({"_id": {"$in": wanted}})
         for each in sorted([each async for each in cursor], key=lambda each: int(each["index"])):
             steps[each["turn"]] = (*steps.get(each["turn"], ()), documents.decode(Step, each))
         return steps

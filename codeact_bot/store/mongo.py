@@ -86,19 +86,26 @@ class MongoStore(Places):
     async def push(self, incoming: Incoming) -> bool:
         """Keep a message and queue it; False when it is a redelivery. Raises FileRefused for a text beyond 1 MiB."""
         records.check_message(incoming)
-        if await self._turns.find_one({"_id": records.turn_id(incoming)}, {"_id": 1}):
-            return False
         await self._keep(incoming.files)
         name = documents.encode(incoming.id)
+        before = await self._push(incoming)
+        if len(before.get("seen", ())) >= records.SEEN and not knows(before, name):
+            if await self._turns.find_one({"_id": records.turn_id(incoming)}, {"_id": 1}):
+                return False
+            before = await self._push(incoming, sure=True)
+        return not knows(before, name)
+
+    async def _push(self, incoming: Incoming, *, sure: bool = False) -> Document:
+        """Queue a message in its thread; returns the thread as it was before, empty where it is new."""
+        fields = {"seen": 1, "pending.id": 1}
         try:
-            before = await self._threads.find_one_and_update(
-                {"_id": incoming.thread}, queries.push(incoming), upsert=True, projection={"seen": 1, "pending.id": 1}
-            )
+            update = queries.push(incoming, sure=sure)
+            before = await self._threads.find_one_and_update({"_id": incoming.thread}, update, upsert=True, projection=fields)
         except (OperationFailure, DocumentTooLarge) as error:
             if isinstance(error, OperationFailure) and error.code not in TOO_LARGE:
                 raise
             raise FileRefused("Too many long messages wait in this conversation. Wait for an answer, then send it again.") from error
-        return before is None or not (name in before.get("seen", ()) or any(each["id"] == name for each in before.get("pending", ())))
+        return before or {}
 
     @reaching
     async def claim(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Lease | None:
@@ -117,7 +124,7 @@ class MongoStore(Places):
             claimed = Lease(thread=ThreadId(found["_id"]), owner=owner, token=int(lease["token"]), incoming=incoming, until=lease["until"])
             if not found.get("open", {}).get("outcome"):
                 return claimed
-            await self._settle(claimed.thread)
+            await self._settled(claimed.thread, {})
             await self.release(claimed)
         return None
 
@@ -143,8 +150,7 @@ class MongoStore(Places):
     @reaching
     async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
         """Messages that wait in the thread, oldest first, the one being answered included."""
-        await self._settle(thread)
-        found = await self._threads.find_one({"_id": thread}, {"pending": 1})
+        found = await self._settled(thread, {"pending": 1})
         return [documents.decode(Incoming, each) for each in found.get("pending", ())] if found else []
 
     @reaching
@@ -197,9 +203,12 @@ class MongoStore(Places):
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
         """Write the outcome and take the message off the queue; from the first write on, the turn has ended. Raises LeaseLost."""
         await self._owe(lease.incoming, lease.owner)
-        await self._write(lease, turn_id, {"$set": rows.ending(outcome)})
-        await self._settle(lease.thread)
-        return (await self._whole([await self._turns.find_one({"_id": turn_id})]))[0]
+        found = await self._threads.find_one_and_update(
+            queries.writing(lease, turn_id), {"$set": rows.ending(outcome)}, projection={"open": 1}, return_document=ReturnDocument.AFTER
+        )
+        if found is None:
+            raise LeaseLost(records.lease_lost(lease))
+        return await self._settle(lease.thread, found["open"])
 
     @reaching
     async def save_file(self, file: File) -> None:
@@ -246,3 +255,8 @@ class MongoStore(Places):
     async def aclose(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def knows(thread: Document, incoming_id: Any) -> bool:
+    """Whether a thread's document remembers a message."""
+    return incoming_id in thread.get("seen", ()) or any(each["id"] == incoming_id for each in thread.get("pending", ()))

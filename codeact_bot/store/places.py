@@ -25,7 +25,7 @@ class Places(History):
         found = await self._turns.find_one({"_id": turn_id})
         if found is None:
             raise TurnNotFound(records.no_turn(turn_id))
-        await self._settle(found["thread"])
+        await self._settled(found["thread"], {"_id": 1})
         return (await self._whole([await self._turns.find_one({"_id": turn_id})]))[0]
 
     @reaching

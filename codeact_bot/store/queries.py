@@ -58,12 +58,16 @@ def begin(turn_id: str) -> list[Document]:
     return [{"$set": {"open": {"$cond": [same, "$open", fresh]}, "opened": {"$cond": [same, "$opened", number]}}}]
 
 
-def push(incoming: Incoming) -> list[Document]:
-    """Queue a message in its thread, new or not, unless it was seen before."""
+def push(incoming: Incoming, *, sure: bool) -> list[Document]:
+    """Queue a message in its thread, new or not, unless it was seen before.
+
+    Where the thread remembers as many messages as it can, it takes only one that is surely new.
+    """
     name, author = literal(documents.encode(incoming.id)), literal(documents.encode(incoming.author.name))
     entry = {"$mergeObjects": [literal(documents.document(incoming)), {"queued": "$$NOW"}]}
     pending, seen, people = ({"$ifNull": [f"${field}", []]} for field in ("pending", "seen", "participants"))
-    known = {"$or": [{"$in": [name, seen]}, {"$in": [name, {"$ifNull": ["$pending.id", []]}]}]}
+    full = {"$and": [not sure, {"$gte": [{"$size": seen}, records.SEEN]}]}
+    known = {"$or": [{"$in": [name, seen]}, {"$in": [name, {"$ifNull": ["$pending.id", []]}]}, full]}
     changed = {
         "pending": {"$concatArrays": [pending, [entry]]},
         "seen": {"$slice": [{"$concatArrays": [seen, [name]]}, -records.SEEN]},
