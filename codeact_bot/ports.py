@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from codeact_bot.types import (
@@ -79,8 +79,11 @@ class Session(Protocol):
     async def files(self) -> Sequence[tuple[str, int]]:
         """List the working folder's regular files: names and sizes, sorted, the first 1,000. Raises SandboxLost."""
 
-    async def snapshot(self, *, limit: int) -> Snapshot:
-        """Capture variables, definitions and the working folder in at most `limit` bytes. Raises SandboxLost, FileRefused when larger."""
+    async def snapshot(self, *, limit: int, known: Collection[str] = ()) -> Snapshot:
+        """Capture variables, definitions and the working folder in at most `limit` bytes; parts whose digest is `known` come without theirs.
+
+        Raises SandboxLost, FileRefused when larger.
+        """
 
     async def restore(self, snapshot: Snapshot) -> Sequence[str]:
         """Bring a snapshot back; returns the names that could not be restored. Raises SandboxLost."""
@@ -201,10 +204,10 @@ class Store(Protocol):
         """Raises FileRefused when there are no such bytes."""
 
     async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
-        """Keep the thread's state; it replaces the one before."""
+        """Keep the thread's state; it replaces the one before. Raises FileRefused where a part came without its bytes and is not here."""
 
     async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
-        """The thread's last state, if any."""
+        """The thread's last state; one without parts where code ran and no state was kept, None where none ran."""
 
     async def aclose(self) -> None:
         """Close connections."""

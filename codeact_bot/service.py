@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 from codeact_bot.agent.loop import Loop
 from codeact_bot.delivery import Deliveries, prefixes, serving
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
+from codeact_bot.keeper import Keeper
 from codeact_bot.ports import ChatAdapter, Reply, Store
-from codeact_bot.sessions import Sessions, ThreadSession, snapshot
-from codeact_bot.types import Ending, Incoming, Lease, Notice, Outcome, Snapshot, Step, ThreadId, Turn
+from codeact_bot.sessions import Sessions, ThreadSession
+from codeact_bot.types import Ending, Incoming, Lease, Notice, Outcome, Step, ThreadId, Turn, step_mark
 
 T = TypeVar("T")
 
@@ -122,20 +123,19 @@ class Service:
         reply = await serving(self._adapters, lease.thread).reply(turn)
         await self._store.save_reply(lease, turn.id, reply.reference)
         try:
-            session = self._sessions.of(lease.thread)
-            outcome = await self._outcome(lease, turn, session, reply, stop)
-            await to_the_end(self._finish(lease, turn.id, outcome, session, reply))
+            async with self._sessions.hold(lease) as session, Keeper(self._store, lease, session, reply.show) as keeper:
+                outcome = await self._outcome(lease, turn, session, keeper, reply, stop)
+                await to_the_end(self._finish(lease, turn.id, outcome, keeper, reply))
         except StoreUnavailable:
             await reply.show(Notice(text=NO_STORE))
             raise
 
-    async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, session: ThreadSession, reply: Reply) -> None:
+    async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply) -> None:
         done = await patient(lambda: self._store.end_turn(lease, turn_id, outcome), reply)
         await self._deliveries.begin(done, reply)
-        if done.incoming.files or any(step.execution for step in done.steps):
-            await self._keep_state(lease, session, reply)
+        await keeper.finish()
 
-    async def _outcome(self, lease: Lease, turn: Turn, session: ThreadSession, reply: Reply, stop: asyncio.Event) -> Outcome:
+    async def _outcome(self, lease: Lease, turn: Turn, session: ThreadSession, keeper: Keeper, reply: Reply, stop: asyncio.Event) -> Outcome:
         saved = reply.reference
 
         async def save(step: Step) -> None:
@@ -144,11 +144,16 @@ class Service:
             if reply.reference != saved:
                 saved = reply.reference
                 await patient(lambda: self._store.save_reply(lease, turn.id, saved), reply)
+            if step.ran:
+                session.mark = step_mark(turn.id, step.index)
+                keeper.keep()
 
         try:
             past = await self._store.turns(lease.thread, last=PAST_TURNS)
             for file in turn.incoming.files:
                 await session.put(replace(file, data=file.data or await self._store.load_file(file.digest)))
+            if turn.incoming.files:
+                keeper.keep()
             done = await self._loop.turn(turn, past, session, save=save, show=reply.show, stop=stop)
         except (LeaseLost, StoreUnavailable):
             raise
@@ -159,15 +164,6 @@ class Service:
             return Outcome(ending=Ending.FAILED, text=f"Something went wrong inside the bot; its log has the details under turn {turn.id}.")
         assert done.outcome is not None
         return done.outcome
-
-    async def _keep_state(self, lease: Lease, session: ThreadSession, reply: Reply) -> None:
-        if not session.started:
-            return
-        state = await snapshot(session)
-        if isinstance(state, Snapshot):
-            await self._store.save_snapshot(lease, state)
-        else:
-            await reply.show(Notice(text=state))
 
     @asynccontextmanager
     async def _held(self, lease: Lease) -> AsyncIterator[asyncio.Event]:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 
 from codeact_bot.errors import CodeactError, FileRefused, SandboxLost
 from codeact_bot.ports import Printed, Sandbox, Session, Store
-from codeact_bot.types import Bounds, Execution, File, Snapshot, Status, ThreadId
+from codeact_bot.types import Bounds, Execution, File, Lease, Snapshot, Status, ThreadId
 
 log = logging.getLogger(__name__)
 
 SNAPSHOT_LIMIT = 256 * 1024 * 1024
 """Bytes of one thread's saved state; larger state is not kept, and the thread says so."""
+
+
+SNAPSHOT_WAIT = 3.0
+"""Seconds that code waits for a snapshot before it; then that is given up."""
+STATE_LOST = "The variables and files of earlier steps are lost."
+STATE_BEHIND = "The saved state is restored, but what the last steps did to variables and files is lost."
 
 
 class Pool:
@@ -76,6 +84,13 @@ class ThreadSession:
         self._starting: asyncio.Task[Session] | None = None
         self._unsaved: dict[str, File] = {}
         self._notes: tuple[str, ...] = ()
+        self._known: frozenset[str] = frozenset()
+        self._covered: frozenset[str] = frozenset()
+        self.mark: str | None = ""
+        """The last step whose effects the sandbox holds, as `step_mark` names it; None from when code runs until its step is saved."""
+        self._order = asyncio.Lock()
+        self.users = 0
+        self.used = time.monotonic()
 
     def warm(self) -> None:
         """Begin to start the sandbox, if none is running."""
@@ -92,11 +107,22 @@ class ThreadSession:
     async def run(self, code: str, *, seconds: float, bounds: Bounds, printed: Printed) -> Execution:
         """Run a block; a sandbox that is gone is replaced first, and the execution's notes say so."""
         inner = await self._session()
-        notes, self._notes = self._notes, ()
-        execution = await inner.run(code, seconds=seconds, bounds=bounds, printed=printed)
+        await self._hurry(inner)
+        async with self._order:
+            notes, self._notes = self._notes, ()
+            self.mark = None
+            execution = await inner.run(code, seconds=seconds, bounds=bounds, printed=printed)
         if execution.status is Status.LOST:
             await inner.aclose()
         return replace(execution, notes=notes + execution.notes)
+
+    async def _hurry(self, inner: Session) -> None:
+        """Let a snapshot under way come to its end, for a while."""
+        try:
+            async with asyncio.timeout(SNAPSHOT_WAIT), self._order:
+                pass
+        except TimeoutError:
+            await inner.interrupt()
 
     async def put(self, file: File) -> None:
         """Write a file; it is written again should the sandbox be lost before the next snapshot."""
@@ -111,11 +137,19 @@ class ThreadSession:
         """List the working folder."""
         return await (await self._session()).files()
 
-    async def snapshot(self, *, limit: int = SNAPSHOT_LIMIT) -> Snapshot:
-        """Capture the state."""
-        snapshot = await (await self._session()).snapshot(limit=limit)
-        self._unsaved.clear()
-        return snapshot
+    async def snapshot(self, *, limit: int = SNAPSHOT_LIMIT, known: Collection[str] = ()) -> Snapshot:
+        """Capture the state, before any code that is to run next; parts that the last saved one has, too, come without their bytes."""
+        async with self._order:
+            session = await self._session()
+            self._covered = frozenset(self._unsaved)
+            snapshot = await session.snapshot(limit=limit, known=self._known.union(known))
+            return replace(snapshot, mark=self.mark or "")
+
+    def kept(self, digests: Iterable[str]) -> None:
+        """Note which parts the store has, now that the state is saved."""
+        self._known = frozenset(digests)
+        for name in self._covered if self._known else ():
+            self._unsaved.pop(name, None)
 
     async def restore(self, snapshot: Snapshot) -> Sequence[str]:
         """Bring a state back."""
@@ -162,9 +196,19 @@ class ThreadSession:
         snapshot = await self._store.load_snapshot(self._thread)
         if snapshot is None:
             return
-        missing = (*snapshot.dropped, *await session.restore(snapshot))
+        if not snapshot.parts:
+            self._notes += (STATE_LOST,)
+            return
+        try:
+            missing = (*snapshot.dropped, *await session.restore(snapshot))
+        except FileRefused as error:
+            self._notes += (f"{error} {STATE_LOST}",)
+            return
+        self._known = frozenset(part.digest for part in snapshot.parts)
         if missing:
-            self._notes += (f"The state as of the end of the last turn was restored, without {', '.join(missing)}.",)
+            self._notes += (f"The saved state was restored, without {', '.join(missing)}.",)
+        if snapshot.behind:
+            self._notes += (STATE_BEHIND,)
 
 
 def _over(starting: asyncio.Task[Session]) -> bool:
@@ -186,6 +230,32 @@ class Sessions:
         session.warm()
         return session
 
+    @asynccontextmanager
+    async def hold(self, lease: Lease) -> AsyncIterator[ThreadSession]:
+        """Hand out the session of a lease's thread, and keep it awake meanwhile.
+
+        A sandbox that does not hold exactly what ran in the thread so far, since another worker went on with it, gives way to a new one.
+        """
+        old = self._threads.get(lease.thread)
+        if old is not None and old.mark != lease.ran:
+            log.info("The sandbox of %s is out of date and is replaced.", lease.thread, extra={"action": "hold"})
+            await self.forget(lease.thread)
+        session = self.of(lease.thread)
+        session.mark = lease.ran
+        session.users += 1
+        try:
+            yield session
+        finally:
+            session.users -= 1
+            session.used = time.monotonic()
+
+    async def hibernate(self, seconds: float) -> int:
+        """Remove the sandboxes that nobody has used for so long; the next message wakes them. Returns how many that were."""
+        until = time.monotonic() - seconds
+        idle = [thread for thread, session in self._threads.items() if not session.users and session.used <= until]
+        await asyncio.gather(*(self.forget(thread) for thread in idle))
+        return len(idle)
+
     async def forget(self, thread: ThreadId) -> None:
         """Close a thread's session."""
         session = self._threads.pop(thread, None)
@@ -199,13 +269,3 @@ class Sessions:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await asyncio.gather(*(session.aclose() for session in self._threads.values()), self._pool.aclose())
         self._threads.clear()
-
-
-async def snapshot(session: ThreadSession) -> Snapshot | str:
-    """Capture a session's state, or say in a sentence why that failed; never raises for the sandbox's failures."""
-    try:
-        return await session.snapshot()
-    except FileRefused as error:
-        return f"This conversation's variables are not kept beyond this session: {error}"
-    except SandboxLost as error:
-        return str(error)

@@ -235,6 +235,11 @@ class Step:
     """The line of advice in the observation, where a hint fitted."""
     at: datetime = field(default_factory=now)
 
+    @property
+    def ran(self) -> bool:
+        """Whether its code ran in a sandbox that lives on; what an interrupted one did went with its sandbox."""
+        return self.execution is not None and self.execution.status is not Status.LOST
+
 
 class Ending(StrEnum):
     """How a turn ended."""
@@ -323,17 +328,44 @@ class Lease:
     incoming: Incoming
     """The message to answer now: the first of the thread's queue."""
     until: datetime
+    ran: str = ""
+    """The last step whose code ran in the thread, as `step_mark` names it; empty where none did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of a session's state: opaque bytes that only a sandbox may read."""
+
+    size: int
+    digest: str
+    """SHA-256 of the bytes, hexadecimal."""
+    data: bytes | None = field(default=None, repr=False)
+    """The bytes, or None where only the store holds them."""
+
+    @classmethod
+    def of(cls, data: bytes) -> Part:
+        """Make a part from its bytes."""
+        return cls(size=len(data), digest=hashlib.sha256(data).hexdigest(), data=data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The state of a session: opaque bytes that only a sandbox may read."""
+    """The state of a session."""
 
-    data: bytes = field(repr=False)
-    names: tuple[str, ...]
+    parts: tuple[Part, ...]
+    names: tuple[str, ...] = ()
     """Variables and definitions that were kept."""
-    dropped: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
     """Variables that could not be kept."""
+    mark: str = ""
+    """The last step whose effects it holds, as `step_mark` names it."""
+    behind: bool = False
+    """Whether code ran in the conversation after it; without parts, whether anything that was to be kept is lost."""
+
+
+def step_mark(turn_id: str, index: int) -> str:
+    """Name a step among all steps."""
+    return f"{turn_id}/{index}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DATA = {"codeact_bot.types", "codeact_bot.errors"}
 CORE = DATA | {"codeact_bot.ports"}
+SERVICE = {"service", "sessions", "delivery", "keeper"}
 COMMANDS = {"cli", "chat", "archive", "doctor", "serve", "screen", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
 
@@ -47,8 +48,8 @@ def allowed(name):
         return DATA
     if room in ("agent", "sandbox", "store", "model"):
         return CORE | {f"codeact_bot.{room}"}
-    if room in ("service", "sessions", "delivery"):
-        return CORE | {"codeact_bot.agent", "codeact_bot.sessions", "codeact_bot.delivery"}
+    if room in SERVICE:
+        return CORE | {"codeact_bot.agent", *(f"codeact_bot.{each}" for each in SERVICE)}
     if room == "desk":
         return CORE | {"codeact_bot.export"}
     if room == "export":
@@ -70,8 +71,9 @@ def test_imports_follow_the_plan(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "codeact_bot/sandbox/worker").glob("*.py")), ids=lambda path: path.stem)
 def test_the_worker_needs_the_standard_library_alone(path):
+    """It uses cloudpickle where the image has it (tests/sandbox/test_contract.py runs with and without)."""
     outside = {module.partition(".")[0] for module in imports(path)} - sys.stdlib_module_names
-    assert outside <= {"codeact_bot"}, f"the worker imports {outside}"
+    assert outside <= {"codeact_bot", "cloudpickle"}, f"the worker imports {outside}"
     assert all(module.startswith("codeact_bot.sandbox.worker.") for module in ours(path))
 
 

@@ -13,7 +13,7 @@ from codeact_bot.errors import LeaseLost, StoreUnavailable
 from codeact_bot.model.scripted import ScriptedModel
 from codeact_bot.sandbox.process import ProcessSandbox
 from codeact_bot.service import NO_STORE, Service
-from codeact_bot.sessions import Sessions
+from codeact_bot.sessions import STATE_LOST, Sessions
 from codeact_bot.store.memory import MemoryStore
 from codeact_bot.types import (
     Author,
@@ -380,3 +380,54 @@ async def test_a_fault_inside_a_turn_is_an_answer_with_the_turn_to_look_up(store
     assert turn.id in turn.outcome.text
     assert "a fault of ours" in caplog.text
     assert "a fault of ours" not in turn.outcome.text
+
+
+async def test_the_state_is_saved_after_each_step_and_outlives_a_worker_that_dies_in_the_next(store, chat):
+    async with working(store, chat, [code("x = 41"), code("import os\nos.getppid() and __import__('time').sleep(60)")]) as service:
+        await service.accept(message("a"))
+        await chat.until(lambda: chat.kinds("a").count(CodeStarted) == 2)
+        async with asyncio.timeout(SOON):
+            while not (saved := await store.load_snapshot(ONE)) or saved.behind:
+                await asyncio.sleep(0.02)
+        store.stolen = True
+        await asyncio.sleep(service_module.POLL_SECONDS * 1.5)
+    assert "x" in saved.names
+    store.stolen = False
+    store._threads[ONE].until = None
+    second = Chat()
+    async with working(store, second, [code("print(x + 1)"), "42."]):
+        await second.ended()
+    (turn,) = await store.turns(ONE)
+    assert [step.execution.status for step in turn.steps[:-1]] == [Status.OK, Status.LOST, Status.OK]
+    assert turn.steps[2].execution.output == "42\n"
+
+
+async def test_a_sandbox_that_another_worker_has_overtaken_gives_way(store, chat):
+    other = Chat()
+    async with working(store, chat, [code("x = 1"), "A.", code("print(x)"), "C."]) as first, working(store, other, [code("x = 2"), "B."]):
+        chat.prefixes, other.prefixes = ("test:",), ()
+        await first.accept(message("a"))
+        await chat.ended(1)
+        chat.prefixes, other.prefixes = (), ("test:",)
+        await first.accept(message("b"))
+        await other.ended(1)
+        chat.prefixes, other.prefixes = ("test:",), ()
+        await first.accept(message("c"))
+        await chat.ended(2)
+    assert [step.execution.output for step in (await store.turns(ONE))[2].steps if step.execution] == ["2\n"]
+
+
+async def test_state_that_could_not_be_saved_is_named_to_person_and_model(store, chat):
+    store.failures = {"save_snapshot": 1000}
+    async with working(store, chat, [code("x = 1"), "A."]) as service:
+        await service.accept(message("a"))
+        await chat.ended(1)
+    store.failures = {}
+    second = Chat()
+    async with working(store, second, [code("'x' in globals()"), "B."]) as service:
+        await service.accept(message("b"))
+        await second.ended(1)
+    look = (await store.turns(ONE))[1].steps[0]
+    assert look.execution.value == "False"
+    assert STATE_LOST in look.execution.notes
+    assert STATE_LOST in look.observation

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
 from codeact_bot.errors import FileRefused, ProtocolViolated, SandboxLost
 from codeact_bot.ports import Channel, Printed
+from codeact_bot.sandbox import states
 from codeact_bot.sandbox.bootstrap import worker_command
 from codeact_bot.sandbox.results import MESSAGE, NAMES, Collector
 from codeact_bot.sandbox.wire import CHUNK, Decoder, Frame, check_name, document, encode, parse, sizes, text, texts
@@ -177,32 +179,41 @@ class RemoteSession:
     async def _files(self) -> Sequence[tuple[str, int]]:
         return sizes(parse((await self._ask("list", {})).body), LISTED)
 
-    async def snapshot(self, *, limit: int) -> Snapshot:
-        """Capture variables, definitions and the working folder in at most `limit` bytes. Raises SandboxLost, FileRefused when larger."""
-        return await self._whole(self._snapshot(limit))
+    async def snapshot(self, *, limit: int, known: Collection[str] = ()) -> Snapshot:
+        """Capture variables, definitions and the working folder in at most `limit` bytes; parts whose digest is `known` come without theirs.
 
-    async def _snapshot(self, limit: int) -> Snapshot:
-        data = bytearray()
-        async with self._busy, self._request("snapshot", {"seconds": STATE_SECONDS, "limit": limit}, seconds=STATE_SECONDS) as answers:
-            while (frame := await answers.next()).type == "snapshot":
-                data += frame.body
-                if len(data) > limit:
-                    raise FileRefused(f"The state of the sandbox is larger than {limit:,} bytes and was not kept.")
+        Raises SandboxLost, FileRefused when larger.
+        """
+        return await self._whole(self._snapshot(limit, known))
+
+    async def _snapshot(self, limit: int, known: Collection[str]) -> Snapshot:
+        data, told = bytearray(), json.dumps(list(known)).encode()
+        async with self._busy, self._request("snapshot", {"seconds": STATE_SECONDS, "limit": limit}, told, seconds=STATE_SECONDS) as answers:
+            self._running = answers.number
+            try:
+                while (frame := await answers.next()).type == "snapshot":
+                    data += frame.body
+                    if len(data) > limit:
+                        raise FileRefused(f"The state of the sandbox is larger than {limit:,} bytes and was not kept.")
+            finally:
+                self._running = 0
         report = document(frame.body) if frame.body else {}
         if error := text(report.get("error", frame.text("message")), MESSAGE):
             raise FileRefused(f"The state of the sandbox could not be kept: {error}")
-        return Snapshot(data=bytes(data), names=texts(report.get("names", []), NAMES), dropped=texts(report.get("dropped", []), NAMES))
+        parts = await asyncio.to_thread(states.parts, report.get("parts", []), data, known)
+        return Snapshot(parts=parts, names=texts(report.get("names", []), NAMES), dropped=texts(report.get("dropped", []), NAMES))
 
     async def restore(self, snapshot: Snapshot) -> Sequence[str]:
         """Bring a snapshot back; returns the names that could not be restored. Raises SandboxLost."""
-        return await self._whole(self._restore(snapshot.data))
+        return await self._whole(self._restore(snapshot))
 
-    async def _restore(self, data: bytes) -> Sequence[str]:
-        first = {"seconds": STATE_SECONDS, "last": len(data) <= CHUNK}
-        async with self._busy, self._request("restore", first, data[:CHUNK], seconds=STATE_SECONDS) as answers:
-            for offset in range(CHUNK, len(data), CHUNK):
-                fields = {"seconds": STATE_SECONDS, "last": offset + CHUNK >= len(data)}
-                await self._send(Frame(type="restore", id=answers.number, fields=fields, body=data[offset : offset + CHUNK]))
+    async def _restore(self, snapshot: Snapshot) -> Sequence[str]:
+        pieces = [*states.pieces(snapshot), b""]
+        first = {"seconds": STATE_SECONDS, "last": len(pieces) == 1, "sizes": [part.size for part in snapshot.parts]}
+        async with self._busy, self._request("restore", first, pieces[0], seconds=STATE_SECONDS) as answers:
+            for number, piece in enumerate(pieces[1:], start=2):
+                fields = {"seconds": STATE_SECONDS, "last": number == len(pieces)}
+                await self._send(Frame(type="restore", id=answers.number, fields=fields, body=piece))
             frame = await answers.next()
         report = document(frame.body) if frame.body else {}
         if error := text(report.get("error", frame.text("message")), MESSAGE):
@@ -210,7 +221,7 @@ class RemoteSession:
         return texts(report.get("failed", []), NAMES)
 
     async def interrupt(self) -> None:
-        """Stop the running block: KeyboardInterrupt, then kill after a second. Its `run` returns with status `stopped`."""
+        """Stop the running block: KeyboardInterrupt, then kill after a second. Its `run` returns with status `stopped`. A snapshot is given up."""
         if self._running:
             await self._stop(self._running)
 

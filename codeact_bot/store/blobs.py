@@ -38,13 +38,16 @@ class Blobs:
         except (NoFile, CorruptGridFile):
             return None
 
-    async def use(self, digest: str, data: bytes) -> None:
-        """Keep the bytes and count one more user of them. A user that dies uncounted leaves bytes behind, never a hole."""
+    async def use(self, digest: str, data: bytes | None) -> bool:
+        """Keep the bytes and count one more user of them; False where none are given and none are there.
+
+        A user that dies uncounted leaves bytes behind, never a hole.
+        """
         while True:
-            await self.save(digest, data)
             counted = await self.files.update_one({"filename": digest}, {"$inc": {"uses": 1}})
-            if counted.matched_count:
-                return
+            if counted.matched_count or data is None:
+                return bool(counted.matched_count)
+            await self.save(digest, data)
 
     async def drop(self, digest: str | None) -> None:
         """Count one user less, and remove the bytes with the last."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound, TurnNotFound
 from codeact_bot.store import records
-from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now
+from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
 
 
 @dataclass(slots=True)
@@ -47,6 +47,7 @@ class _Thread:
     until: datetime | None = None
     stop: str = ""
     snapshot: Snapshot | None = None
+    ran: str = ""
     permitted: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -121,7 +122,7 @@ class MemoryStore:
             return None
         thread = min(waiting, key=lambda each: each.pending[0][0])
         thread.token, thread.owner, thread.until = thread.token + 1, owner, now() + timedelta(seconds=seconds)
-        return Lease(thread=thread.id, owner=owner, token=thread.token, incoming=thread.pending[0][1], until=thread.until)
+        return Lease(thread=thread.id, owner=owner, token=thread.token, incoming=thread.pending[0][1], until=thread.until, ran=thread.ran)
 
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extend a lease. Raises LeaseLost."""
@@ -166,13 +167,15 @@ class MemoryStore:
 
     async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
         """Write a step with the bytes of its files; an open one never replaces a closed one. Raises LeaseLost, FileRefused."""
-        _, found = self._open(lease, turn_id)
+        thread, found = self._open(lease, turn_id)
         for file in records.step_files(step):
             await self.save_file(file)
         steps = {each.index: each for each in found.turn.steps}
         old = steps.get(step.index)
         if old is None or records.is_open(old) or not records.is_open(step):
             steps[step.index] = records.bare_step(step)
+        if step.ran:
+            thread.ran = step_mark(turn_id, step.index)
         found.turn = replace(found.turn, steps=tuple(steps[index] for index in sorted(steps)))
 
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
@@ -280,13 +283,20 @@ class MemoryStore:
         return self._files[digest]
 
     async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
-        """Keep the thread's state; it replaces the one before. Raises LeaseLost."""
-        self._held(lease).snapshot = snapshot
+        """Keep the thread's state; it replaces the one before. Raises LeaseLost, FileRefused where a part came without its bytes and is not here."""
+        thread = self._held(lease)
+        here = {part.digest: part for part in thread.snapshot.parts} if thread.snapshot else {}
+        missing = [part.digest for part in snapshot.parts if part.data is None and part.digest not in here]
+        if missing:
+            raise FileRefused(records.no_file(missing[0]))
+        thread.snapshot = replace(snapshot, parts=tuple(here[part.digest] if part.data is None else part for part in snapshot.parts))
 
     async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
-        """The thread's last state, if any."""
+        """The thread's last state; one without parts where code ran and no state was kept, None where none ran."""
         found = self._threads.get(thread)
-        return found.snapshot if found else None
+        if found is None or found.snapshot is None:
+            return Snapshot(parts=(), behind=True) if found and found.ran else None
+        return replace(found.snapshot, behind=found.ran != found.snapshot.mark)
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""

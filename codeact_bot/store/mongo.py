@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -21,7 +19,7 @@ from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
 from codeact_bot.store.places import Places
-from codeact_bot.types import File, Incoming, Lease, Outcome, Snapshot, Step, ThreadId, Turn
+from codeact_bot.types import File, Incoming, Lease, Outcome, Part, Snapshot, Step, ThreadId, Turn
 
 TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
 """How long to look for a server, to connect to it, and to wait for its answer."""
@@ -115,13 +113,20 @@ class MongoStore(Places):
                 queries.waiting(prefixes),
                 queries.lend(owner, seconds),
                 sort=[("waiting", 1), ("_id", 1)],
-                projection={"lease": 1, "pending": {"$slice": 1}, "open.outcome": 1},
+                projection={"lease": 1, "ran": 1, "pending": {"$slice": 1}, "open.outcome": 1},
                 return_document=ReturnDocument.AFTER,
             )
             if found is None:
                 return None
             lease, incoming = found["lease"], documents.decode(Incoming, found["pending"][0])
-            claimed = Lease(thread=ThreadId(found["_id"]), owner=owner, token=int(lease["token"]), incoming=incoming, until=lease["until"])
+            claimed = Lease(
+                thread=ThreadId(found["_id"]),
+                owner=owner,
+                token=int(lease["token"]),
+                incoming=incoming,
+                until=lease["until"],
+                ran=found.get("ran", ""),
+            )
             if not found.get("open", {}).get("outcome"):
                 return claimed
             await self._settled(claimed.thread, {})
@@ -197,7 +202,7 @@ class MongoStore(Places):
         version = queries.version(turn_id, lease.token, step)
         row = documents.fit(documents.document(step)) | {"turn": turn_id}
         await self._steps.replace_one({"_id": version}, row, upsert=True)
-        await self._write(lease, turn_id, queries.show(step.index, version, is_open=records.is_open(step)))
+        await self._write(lease, turn_id, queries.show(turn_id, step, version))
 
     @reaching
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
@@ -229,28 +234,43 @@ class MongoStore(Places):
 
     @reaching
     async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
-        """Keep the thread's state; it replaces the one before. Raises LeaseLost."""
-        data = await asyncio.to_thread(rows.pack, snapshot)
-        digest = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
-        await self._snapshots.use(digest, data)
-        before = await self._threads.find_one_and_update(queries.held(lease), {"$set": {"snapshot": digest}}, projection={"snapshot": 1})
-        await self._snapshots.drop(digest if before is None else before.get("snapshot"))
+        """Keep the thread's state; it replaces the one before. Raises LeaseLost, FileRefused where a part came without its bytes and is not here."""
+        manifest = rows.manifest(snapshot)
+        await self._use(snapshot.parts)
+        before = await self._threads.find_one_and_update(queries.held(lease), {"$set": {"snapshot": manifest}}, projection={"snapshot": 1})
+        await self._drop(manifest if before is None else before.get("snapshot"))
         if before is None:
             raise LeaseLost(records.lease_lost(lease))
 
+    async def _use(self, parts: Sequence[Part]) -> None:
+        """Count one more user of each part, or of none."""
+        used: list[str] = []
+        for part in records.distinct(parts):
+            if not await self._snapshots.use(part.digest, part.data):
+                for digest in used:
+                    await self._snapshots.drop(digest)
+                raise FileRefused(records.no_file(part.digest))
+            used.append(part.digest)
+
+    async def _drop(self, manifest: object) -> None:
+        """Count one user less of each part of a state."""
+        for part in records.distinct(rows.parts(manifest)):
+            await self._snapshots.drop(part.digest)
+
     @reaching
     async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
-        """The thread's last state, if any."""
-        tried: str | None = None
+        """The thread's last state; one without parts where code ran and no state was kept, None where none ran."""
+        tried: object = None
         while True:
-            found = await self._threads.find_one({"_id": thread}, {"snapshot": 1})
-            digest: str | None = found.get("snapshot") if found else None
-            if digest is None or digest == tried:
-                return None
-            data = await self._snapshots.load(digest)
-            if data is not None:
-                return await asyncio.to_thread(rows.unpack, data)
-            tried = digest
+            found = await self._threads.find_one({"_id": thread}, {"snapshot": 1, "ran": 1}) or {}
+            kept, ran = rows.snapshot(found.get("snapshot")), found.get("ran", "")
+            if kept is None or kept == tried:
+                return Snapshot(parts=(), behind=True) if ran else None
+            data = [await self._snapshots.load(part.digest) for part in kept.parts]
+            if None not in data:
+                parts = tuple(replace(part, data=each) for part, each in zip(kept.parts, data, strict=True))
+                return replace(kept, parts=parts, behind=ran != kept.mark)
+            tried = kept
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from codeact_bot.store import documents, records
 from codeact_bot.store.documents import Document
-from codeact_bot.types import Incoming, Lease, Query, Step
+from codeact_bot.types import Incoming, Lease, Query, Step, step_mark
 
 Keys = Sequence[tuple[str, int]]
 
@@ -125,11 +125,13 @@ def deliver(owner: str, seconds: float) -> list[Document]:
     return [{"$set": {"owner": literal(owner), "until": _after(seconds)}}]
 
 
-def show(index: int, version: str, *, is_open: bool) -> list[Document]:
+def show(turn_id: str, step: Step, version: str) -> list[Document]:
     """Make a version of a step the one that counts; an open one never takes the place of a closed one."""
-    field = f"open.steps.s{index}"
+    field = f"open.steps.s{step.index}"
     closed = {"$regexMatch": {"input": {"$ifNull": [f"${field}", ""]}, "regex": f"{CLOSED}$"}}
-    return [{"$set": {field: {"$cond": [closed, f"${field}", version]} if is_open else version}}]
+    if records.is_open(step):
+        return [{"$set": {field: {"$cond": [closed, f"${field}", version]}}}]
+    return [{"$set": {field: version} | ({"ran": step_mark(turn_id, step.index)} if step.ran else {})}]
 
 
 def version(turn_id: str, token: int, step: Step) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from codeact_bot.errors import FileRefused
-from codeact_bot.types import Execution, File, Incoming, Lease, Outcome, Query, RunCode, Step, ThreadId
+from codeact_bot.types import Execution, File, Incoming, Lease, Outcome, Part, Query, RunCode, Step, ThreadId
 
 MESSAGE_BYTES = 1024 * 1024
 """Longest text of one message: queued messages share one document of at most 16 MB."""
@@ -83,6 +83,11 @@ def carried(files: Iterable[File]) -> list[File]:
 def is_open(step: Step) -> bool:
     """Whether the step's code is still running, or was when its worker died."""
     return isinstance(step.action, RunCode) and step.execution is None
+
+
+def distinct(parts: Iterable[Part]) -> Iterable[Part]:
+    """Return the parts with each digest once."""
+    return {part.digest: part for part in parts}.values()
 
 
 def step_files(step: Step) -> list[File]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from codeact_bot.store import documents, records
 from codeact_bot.store.documents import Document
-from codeact_bot.types import Incoming, Outcome, Snapshot, Step, Thread, Turn, now
+from codeact_bot.types import Incoming, Outcome, Part, Snapshot, Step, Thread, Turn, now
 
 OUTCOME_BYTES = 1024 * 1024
 """Bytes of the longest answer: while a turn ends, its thread's document holds it."""
@@ -53,13 +52,19 @@ def thread(row: Document, turns: int) -> Thread:
     return documents.decode(Thread, row | {"id": row["_id"], "turns": turns})
 
 
-def pack(snapshot: Snapshot) -> bytes:
-    """Put a snapshot with its names into bytes: a line of JSON, then the state."""
-    return json.dumps({"names": snapshot.names, "dropped": snapshot.dropped}).encode() + b"\n" + snapshot.data
+def manifest(snapshot: Snapshot) -> Document:
+    """Return what names a state: its parts' digests, and what it holds."""
+    parts = [{"digest": part.digest, "size": part.size} for part in snapshot.parts]
+    names, dropped = ([documents.encode(name) for name in names] for names in (snapshot.names, snapshot.dropped))
+    return {"parts": parts, "names": names, "dropped": dropped, "mark": snapshot.mark}
 
 
-def unpack(data: bytes) -> Snapshot:
-    """Make a snapshot from its bytes."""
-    head, _, state = data.partition(b"\n")
-    names = json.loads(head)
-    return Snapshot(data=state, names=tuple(names["names"]), dropped=tuple(names["dropped"]))
+def parts(manifest: object) -> Sequence[Part]:
+    """Return the parts that a state is made of, without their bytes; none for one of an older version."""
+    found = snapshot(manifest)
+    return found.parts if found else ()
+
+
+def snapshot(manifest: object) -> Snapshot | None:
+    """Make a snapshot, its bytes left out, from what names it; None where that is nothing, or of an older version."""
+    return documents.decode(Snapshot, manifest) if isinstance(manifest, dict) else None

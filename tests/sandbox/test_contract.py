@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -283,6 +284,71 @@ open("notes.txt", "w").write("kept");
     finally:
         await other.session.aclose()
     assert (await tried.run("p.x")).value == "3"
+
+
+async def test_closures_keep_their_variables_and_see_the_live_namespace(tried: Tried, sandbox: Sandbox) -> None:
+    code = """
+def adder(start):
+    total = [start]
+    def add(x):
+        global calls
+        calls += 1
+        total.append(x)
+        return sum(total)
+    return add, lambda: total
+calls = 0
+add, seen = adder(5)
+squares = {"of": lambda x: x * x}
+from collections import namedtuple
+Pair = namedtuple("Pair", "a b")
+pair = Pair(1, 2)
+def scaled(x, factor=calls + 2): return x * factor
+add(1);
+"""
+    assert (await tried.run(code)).status is Status.OK
+    library = (await tried.run("import importlib.util; importlib.util.find_spec('cloudpickle') is not None")).value == "True"
+    snapshot = await tried.session.snapshot(limit=LIMIT)
+    other = Tried(await sandbox.start("test"))
+    try:
+        failed = await other.session.restore(snapshot)
+        assert (await other.run("calls, scaled(5)")).value == "(1, 10)"
+        if library:
+            assert (snapshot.dropped, failed) == ((), ())
+            assert (await other.run("add(2), seen(), calls, squares['of'](5), pair, Pair(3, 4).b")).value == "(8, [5, 1, 2], 2, 25, Pair(a=1, b=2), 4)"
+        else:
+            assert {"add", "seen", "squares", "Pair", "pair"} <= {*snapshot.dropped, *failed}
+    finally:
+        await other.session.aclose()
+
+
+async def test_what_did_not_change_is_not_sent_again(tried: Tried, sandbox: Sandbox) -> None:
+    code = """
+import os
+open("large.bin", "wb").write(os.urandom(200_000))
+try:
+    import numpy
+    large = numpy.arange(50_000.0)
+    view = large[10:]
+except ImportError:
+    large = None
+x = 1;
+"""
+    assert (await tried.run(code)).status is Status.OK
+    first = await tried.session.snapshot(limit=LIMIT)
+    arrays = int((await tried.run("x = 2\nlarge is not None")).value == "True")
+    second = await tried.session.snapshot(limit=LIMIT, known=[part.digest for part in first.parts])
+    assert [part.data is None for part in second.parts] == [True] * (len(second.parts) - 1) + [False]
+    assert len(second.parts) >= 2 + arrays
+    bytes_of = {part.digest: part.data for part in first.parts}
+    whole = replace(second, parts=tuple(replace(part, data=part.data or bytes_of[part.digest]) for part in second.parts))
+    other = Tried(await sandbox.start("test"))
+    try:
+        assert await other.session.restore(whole) == ()
+        assert (await other.run("x, os.path.getsize('large.bin')")).value == "(2, 200000)"
+        if arrays:
+            assert (await other.run("large[0] = 7.0\nfloat(large.sum() - view.sum()), len(view)")).value == "(52.0, 49990)"
+    finally:
+        await other.session.aclose()
 
 
 async def test_snapshot_larger_than_its_limit_is_refused(tried: Tried) -> None:

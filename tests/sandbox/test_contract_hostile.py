@@ -293,3 +293,13 @@ async def test_stop_from_inside_a_snapshot_that_hangs(tried: Tried) -> None:
     snapshot = await tried.session.snapshot(limit=10**7)
     assert snapshot.dropped == ("slow",)
     assert (await tried.run("kept")).output == ""
+
+
+async def test_a_snapshot_that_takes_too_long_can_be_given_up(tried: Tried) -> None:
+    await tried.run("class Slow:\n    def __reduce__(self):\n        import time; time.sleep(30)\nslow = Slow()")
+    taking = asyncio.create_task(tried.session.snapshot(limit=10**7))
+    await asyncio.sleep(0.5)
+    await tried.session.interrupt()
+    with pytest.raises(FileRefused):
+        await taking
+    assert (await tried.run("type(slow).__name__")).value == "'Slow'"

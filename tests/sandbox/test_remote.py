@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from codeact_bot.errors import CodeactError, FileRefused, SandboxLost
 from codeact_bot.sandbox.remote import RemoteSession
 from codeact_bot.sandbox.wire import MAX_BODY, PREFIX, Decoder, Frame, encode
-from codeact_bot.types import Bounds, Execution, File, Snapshot, Status
+from codeact_bot.types import Bounds, Execution, File, Part, Snapshot, Status
 
 DONE = {"status": "ok", "message": "", "state_lost": False, "lost": [], "files": [], "more_files": 0, "seconds": 0.1}
 RESULT: dict[str, object] = {"value": None, "error": None, "tables": [], "notes": []}
@@ -222,14 +224,53 @@ async def test_calls_are_answered_that_there_are_no_tools() -> None:
     await session.aclose()
 
 
+def state(data: bytes, *parts: object) -> Callable[[Frame], bytes]:
+    """Answer a snapshot with these bytes, announced as these parts."""
+    return lambda frame: encode(Frame(type="snapshot", id=frame.id, body=data)) + done({"names": ["a"], "parts": list(parts)})(frame)
+
+
 async def test_snapshot_is_opaque_to_the_host() -> None:
     """Bytes that would run code when unpickled pass through unread."""
-    evil = b"cos\nsystem\n(S'false'\ntR."
-    session = await RemoteSession.open(
-        Hostile(lambda frame: encode(Frame(type="snapshot", id=frame.id, body=evil)) + done({"names": ["a"], "dropped": []})(frame))
-    )
-    assert await session.snapshot(limit=1000) == Snapshot(data=evil, names=("a",), dropped=())
+    evil = Part.of(b"cos\nsystem\n(S'false'\ntR.")
+    assert evil.data is not None
+    session = await RemoteSession.open(Hostile(state(evil.data, [evil.size, evil.digest, True])))
+    assert await session.snapshot(limit=1000) == Snapshot(parts=(evil,), names=("a",))
     await session.aclose()
+
+
+KNOWN = Part.of(b"known")
+
+
+async def test_a_known_part_comes_without_its_bytes() -> None:
+    session = await RemoteSession.open(Hostile(state(b"", [KNOWN.size, KNOWN.digest, False])))
+    assert (await session.snapshot(limit=1000, known=[KNOWN.digest])).parts == (replace(KNOWN, data=None),)
+    await session.aclose()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [[5, "0" * 64, True]],
+        [[5, KNOWN.digest, False]],
+        [[4, KNOWN.digest, True]],
+        [[6, KNOWN.digest, True]],
+        [],
+        [[5, KNOWN.digest, True], [5, KNOWN.digest, True]],
+        [[-5, KNOWN.digest, True]],
+        [[5, "x" * 1000, True]],
+        [5],
+        [[5, KNOWN.digest]],
+        [[5, KNOWN.digest, True]] * 1001,
+        {"a": 1},
+    ],
+)
+async def test_parts_that_are_not_what_was_announced_end_the_session(parts: Any) -> None:
+    data = b"" if parts and isinstance(parts, list) and isinstance(parts[0], list) and parts[0][2:] == [False] else b"known"
+    channel = Hostile(lambda frame: encode(Frame(type="snapshot", id=frame.id, body=data)) + done({"parts": parts})(frame))
+    session = await RemoteSession.open(channel)
+    with pytest.raises(SandboxLost):
+        await session.snapshot(limit=1000)
+    assert not session.alive
 
 
 async def test_file_without_bytes_is_refused() -> None:

@@ -10,7 +10,23 @@ import pytest
 
 from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound
 from codeact_bot.ports import Store
-from codeact_bot.types import Answer, Ending, Execution, File, Lease, Malformed, Outcome, Query, Snapshot, Status, Table, ThreadId, now
+from codeact_bot.types import (
+    Answer,
+    Ending,
+    Execution,
+    File,
+    Lease,
+    Malformed,
+    Outcome,
+    Part,
+    Query,
+    Snapshot,
+    Status,
+    Table,
+    ThreadId,
+    now,
+    step_mark,
+)
 from tests.store.make import ANN, ANSWERED, ANY, BOB, MINUTE, ONE, TWO, answered, begun, claimed, message, ran, step
 
 FAILED = Outcome(ending=Ending.FAILED, text="The model gave up.")
@@ -135,7 +151,7 @@ async def test_a_lease_of_another_owner_with_the_same_token_is_refused(store: St
 
 async def _refused(store: Store, lease: Lease, turn_id: str) -> None:
     """Every write with this lease raises LeaseLost and changes nothing."""
-    snapshot = Snapshot(data=b"stale", names=(), dropped=())
+    snapshot = Snapshot(parts=(Part.of(b"stale"),), names=(), dropped=())
     before = await store.pending(lease.thread)
     for write in (
         lambda: store.save_step(lease, turn_id, step(7)),
@@ -353,13 +369,13 @@ async def test_the_last_snapshot_counts(store: Store) -> None:
     await store.push(message())
     lease = await claimed(store)
     for data in (b"one\ntwo", b"", b"one\ntwo", b"three" * 100_000):
-        snapshot = Snapshot(data=data, names=("x", "\udc80"), dropped=("f",))
+        snapshot = Snapshot(parts=(Part.of(data),), names=("x", "naïve"), dropped=("f",))
         await store.save_snapshot(lease, snapshot)
         assert await store.load_snapshot(ONE) == snapshot
 
 
 async def test_threads_with_the_same_state_do_not_disturb_each_other(store: Store) -> None:
-    same, other = (Snapshot(data=data, names=(), dropped=()) for data in (b"same", b"other"))
+    same, other = (Snapshot(parts=(Part.of(data),), names=(), dropped=()) for data in (b"same", b"other"))
     await store.push(message("a", ONE))
     await store.push(message("b", TWO))
     leases = [await claimed(store), await claimed(store)]
@@ -387,3 +403,39 @@ async def test_messages_of_many_threads_are_answered_by_workers_at_once(store: S
         turns = await store.turns(ThreadId(f"web:{number}"))
         assert [turn.incoming.id for turn in turns] == [f"e{number + 6 * nth}" for nth in range(4)]
         assert all(len(turn.steps) == 1 for turn in turns)
+
+
+async def test_a_state_says_whether_code_ran_after_it(store: Store) -> None:
+    await store.push(message())
+    lease = await claimed(store)
+    assert lease.ran == ""
+    turn = await store.open_turn(lease)
+    await store.save_step(lease, turn.id, step(execution=ran()))
+    lost = await store.load_snapshot(ONE)
+    assert lost is not None
+    assert (lost.parts, lost.behind) == ((), True)
+    await store.save_snapshot(lease, Snapshot(parts=(Part.of(b"one"),), mark=step_mark(turn.id, 0)))
+    kept = await store.load_snapshot(ONE)
+    assert kept is not None
+    assert not kept.behind
+    await store.save_step(lease, turn.id, step(1, execution=ran()))
+    late = await store.load_snapshot(ONE)
+    assert late is not None
+    assert (late.parts, late.behind) == (kept.parts, True)
+    await store.save_step(lease, turn.id, step(2, execution=replace(ran(), status=Status.LOST)))
+    await store.end_turn(lease, turn.id, ANSWERED)
+    await store.release(lease)
+    await store.push(message("next"))
+    assert (await claimed(store)).ran == step_mark(turn.id, 1)
+
+
+async def test_a_part_without_bytes_must_be_here(store: Store) -> None:
+    await store.push(message())
+    lease = await claimed(store)
+    large, small, other = Part.of(b"large" * 50_000), Part.of(b"small"), Part.of(b"other")
+    await store.save_snapshot(lease, Snapshot(parts=(large, small)))
+    await store.save_snapshot(lease, Snapshot(parts=(replace(large, data=None), other, other)))
+    assert await store.load_snapshot(ONE) == Snapshot(parts=(large, other, other))
+    with pytest.raises(FileRefused):
+        await store.save_snapshot(lease, Snapshot(parts=(other, replace(small, data=None))))
+    assert await store.load_snapshot(ONE) == Snapshot(parts=(large, other, other))

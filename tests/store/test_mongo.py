@@ -16,7 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from codeact_bot.errors import LeaseLost, StoreUnavailable
 from codeact_bot.store import rows
 from codeact_bot.store.mongo import MongoStore
-from codeact_bot.types import Ending, Execution, File, Query, Snapshot, Status, Table, now
+from codeact_bot.types import Ending, Execution, File, Part, Query, Snapshot, Status, Table, now
 from tests import parts, replica_set
 from tests.store.make import ANSWERED, ANY, MINUTE, ONE, TWO, answered, begun, claimed, message, ran, step
 
@@ -47,7 +47,7 @@ async def test_no_query_reads_a_whole_collection(store: MongoStore, raw: Any) ->
     await store.push(message("e2", TWO))
     lease = await claimed(store)
     for snapshot in (b"one", b"two"):
-        await store.save_snapshot(lease, Snapshot(data=snapshot, names=(), dropped=()))
+        await store.save_snapshot(lease, Snapshot(parts=(Part.of(snapshot),), names=(), dropped=()))
     await store.load_snapshot(TWO)
     await store.save_file(File.of("a", b"a"))
     await store.load_file(File.of("a", b"a").digest)
@@ -80,7 +80,7 @@ async def test_bytes_of_replaced_snapshots_are_removed(store: MongoStore, raw: A
     await store.push(message("b", TWO))
     for lease in (await claimed(store), await claimed(store)):
         for data in (b"shared", b"shared", lease.thread.encode() * 100_000):
-            await store.save_snapshot(lease, Snapshot(data=data, names=(), dropped=()))
+            await store.save_snapshot(lease, Snapshot(parts=(Part.of(data),), names=(), dropped=()))
     assert await raw["snapshots.files"].count_documents({}) == 2
     named = {each["_id"] async for each in raw["snapshots.files"].find()}
     assert set(await raw["snapshots.chunks"].distinct("files_id")) == named

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from codeact_bot.errors import LeaseLost
 from codeact_bot.store.mongo import MongoStore
-from codeact_bot.types import Answer, File, Lease, Snapshot
+from codeact_bot.types import Answer, File, Lease, Part, Snapshot
 from tests.store.make import ANSWERED, ANY, ONE, TWO, message, ran, step
 
 LEASE_SECONDS = 0.3
@@ -44,7 +44,7 @@ async def answer(store: MongoStore, lease: Lease) -> None:
     for index in range(len(turn.steps), 2):
         await store.save_step(lease, turn.id, step(index))
         await store.save_step(lease, turn.id, step(index, execution=replace(ran(), files=(File.of("out.bin", os.urandom(300_000)),))))
-        await store.save_snapshot(lease, Snapshot(data=os.urandom(300_000), names=("x",), dropped=()))
+        await store.save_snapshot(lease, Snapshot(parts=(Part.of(os.urandom(300_000)),), names=("x",), dropped=()))
     await store.save_step(lease, turn.id, replace(step(2), action=Answer(text="4")))
     await store.end_turn(lease, turn.id, ANSWERED)
     await store.release(lease)

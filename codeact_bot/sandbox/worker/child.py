@@ -98,7 +98,7 @@ class Child:
             if header["type"] == "run":
                 self._run(header, body.decode("utf-8", "replace"))
             elif header["type"] == "snapshot":
-                self._snapshot(header)
+                self._snapshot(header, body)
             elif header["type"] == "restore":
                 self._restore(header, body)
 
@@ -219,8 +219,10 @@ class Child:
             self._definitions.pop(name, None)
             self._definitions[name] = node
 
-    def _snapshot(self, header: dict[str, Any]) -> None:
+    def _snapshot(self, header: dict[str, Any], known: bytes) -> None:
         """Let a fork do it: state stays as it is, the memory that it takes is given back, and it can be killed."""
+        from . import state  # noqa: F401  # here, so that not every fork imports it anew
+
         out, into = os.pipe()
         report, answers = b"", bytearray()
         try:
@@ -229,7 +231,7 @@ class Child:
             report = json.dumps({"error": "no process can be had for it: %s." % exc.strerror}).encode()
         else:
             if self._fork == 0:
-                self._save(header, into)
+                self._save(header, json.loads(known), into)
         os.close(into)
         while True:
             data = os.read(out, CHUNK)
@@ -249,15 +251,15 @@ class Child:
         self._fork = 0
         self._answer(header["id"], report or b'{"error": "it took too long or too much memory."}')
 
-    def _save(self, header: dict[str, Any], into: int) -> NoReturn:
+    def _save(self, header: dict[str, Any], known: list[str], into: int) -> NoReturn:
         from . import state
 
         try:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1)
             os.dup2(null, 2)
-            report = state.save(self._space, self._definitions, header["limit"], lambda piece: write_all(into, encode("snapshot", 0, piece)))
-            write_all(into, encode("done", 0, report))
+            told = state.save(self._space, self._definitions, header["limit"], known, lambda piece: write_all(into, encode("snapshot", 0, piece)))
+            write_all(into, encode("done", 0, told))
         finally:
             os._exit(0)
 
@@ -265,13 +267,21 @@ class Child:
         from . import state
 
         self._streams.open()
-        pieces, number = [body], header["id"]
-        while not header["last"]:
+        number, parts = header["id"], [bytearray(size) for size in header["sizes"]]
+        room = [memoryview(part) for part in parts if part]
+        while True:
+            while body:
+                taken = min(len(body), len(room[0]))
+                room[0][:taken] = body[:taken]
+                room[0], body = room[0][taken:], body[taken:]
+                if not room[0]:
+                    room.pop(0)
+            if header["last"]:
+                break
             header, body = self._next()
-            pieces.append(body)
         self._armed = True
         try:
-            report = state.load(self._space, b"".join(pieces), self._remember)
+            report = state.load(self._space, parts, self._remember)
         except KeyboardInterrupt:
             report = b'{"error":"it took too long"}'
         finally:

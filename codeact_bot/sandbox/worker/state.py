@@ -1,44 +1,80 @@
 """Saving and bringing back the state of a session: variables, definitions, the working folder.
 
-A snapshot is two lengths, a JSON document (definitions), a pickle (variables) and a tar (working folder), zlib-compressed as a whole.
+A snapshot is a sequence of parts. The last one, the core, is two lengths, a JSON index, the pickle of the variables and the small files. Each
+of the others is the data of an array or a large file: where that did not change, its digest is that of before, and it need not be sent again.
 """
 
 from __future__ import annotations
 
 import ast
-import io
+import hashlib
 import json
+import mmap
 import os
 import pickle
 import struct
-import tarfile
+import sys
 import types
-import zlib
 from typing import Any, Callable
 
 from .frames import CHUNK
 
+try:
+    from cloudpickle import CloudPickler as Pickler  # type: ignore[import-not-found]
+except Exception:
+    # Then closures, lambdas and classes that were made by code are named as not kept.
+    Pickler = pickle.Pickler
+
 LENGTHS = struct.Struct(">QQ")
 NAMES = 200
-LEVEL = 1
-"""Of zlib: fast rather than small."""
+LARGE = 64 * 1024
+"""Bytes from which data is a part of its own."""
+PARTS = 1000
+"""Parts of one snapshot at most; further data becomes part of the core."""
+
+
+DEFAULTS = "__codeact_defaults__"
+"""Name under which the default values of functions travel among the variables: evaluated again, they might come out otherwise."""
 
 
 class TooLarge(Exception):
     """The snapshot grows beyond its limit."""
 
 
-class Bounded(io.RawIOBase):
-    """Collects bytes up to a limit. Raises TooLarge."""
+class Parts:
+    """The parts of a snapshot on their way to the host."""
+
+    def __init__(self, limit: int, known: list[str], send: Callable[[Any], None]) -> None:
+        self.left = limit
+        self.report: list[tuple[int, str, bool]] = []
+        self._known, self._send = set(known), send
+        self._numbers: dict[str, int] = {}
+
+    def add(self, data: Any) -> int:
+        """Send data, unless the host has it already; returns the part's number. Raises TooLarge."""
+        view = memoryview(data).cast("B")
+        self.left -= len(view)
+        if self.left < 0:
+            raise TooLarge
+        digest = hashlib.sha256(view).hexdigest()
+        if digest not in self._numbers:
+            self._numbers[digest] = len(self.report)
+            self.report.append((len(view), digest, digest not in self._known))
+            for start in range(0, len(view) if digest not in self._known else 0, CHUNK):
+                self._send(view[start : start + CHUNK])
+        return self._numbers[digest]
+
+    def takes(self, size: int) -> bool:
+        """Whether data of this size is to be a part of its own."""
+        return size >= LARGE and len(self.report) < PARTS - 1
+
+
+class Bounded:
+    """Collects what a pickler writes. Raises TooLarge."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
-        self.parts: list[bytes] = []
-        self._size = 0
-
-    def writable(self) -> bool:
-        """Return True."""
-        return True
+        self.pieces: list[bytes] = []
 
     def write(self, data: Any) -> int:
         """Keep a copy of the data."""
@@ -46,87 +82,114 @@ class Bounded(io.RawIOBase):
         self._left -= len(piece)
         if self._left < 0:
             raise TooLarge
-        self.parts.append(piece)
-        self._size += len(piece)
+        self.pieces.append(piece)
         return len(piece)
 
-    def tell(self) -> int:
-        """Return how much was written."""
-        return self._size
+
+class Namespace(dict):  # type: ignore[type-arg]
+    """Stands for the namespace of the code inside a pickle, so that a restored closure sees the live one."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle as a reference."""
+        return namespace, ()
 
 
-def save(space: dict[str, Any], definitions: dict[str, ast.stmt], limit: int, send: Callable[[bytes], None]) -> bytes:
-    """Send the state piece by piece; returns the report {names, dropped} or {error}.
+def namespace() -> dict[str, Any]:
+    """Return the namespace of the code."""
+    return sys.modules["__main__"].__dict__
 
-    `limit` bounds the bytes sent; before compression variables and files may have four times as many each.
+
+class Saver(Pickler):  # type: ignore[misc]
+    """Pickles definitions that are kept as source by their names, and the data of large arrays beside the pickle."""
+
+    def __init__(self, out: Bounded, space: dict[str, Any], named: dict[int, str], aside: Callable[[pickle.PickleBuffer], bool]) -> None:
+        super().__init__(out, protocol=5, buffer_callback=aside)
+        self._named = named
+        if Pickler is not pickle.Pickler:
+            self.globals_ref[id(space)] = Namespace(__name__="__main__")
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Say how to pickle what is not of a built-in type."""
+        if id(obj) in self._named:
+            return self._named[id(obj)]
+        if Pickler is not pickle.Pickler:
+            return super().reducer_override(obj)
+        if isinstance(obj, (type, types.FunctionType)) and obj.__module__ == "__main__":
+            raise pickle.PicklingError("its source is not known")
+        return NotImplemented
+
+
+def save(space: dict[str, Any], definitions: dict[str, ast.stmt], limit: int, known: list[str], send: Callable[[Any], None]) -> bytes:
+    """Send the parts that the host does not know; returns the report {names, dropped, parts: [[size, digest, sent]]} or {error}.
+
+    `limit` bounds the bytes of all parts, sent or not.
     """
     try:
-        variables, kept, dropped = _pickle(_variables(space), 4 * limit)
-        sources = [ast.unparse(node) for name, node in definitions.items() if _current(space, name, node)]
-        sources = [_import(name, value) for name, value in space.items() if type(value) is types.ModuleType] + sources
-        defined = [name for name, node in definitions.items() if not isinstance(node, (ast.Import, ast.ImportFrom)) and name in space]
-        missing = [name for name in _definable(space) if name not in defined]
-        document = json.dumps(sources).encode()
-        squeeze, size = zlib.compressobj(LEVEL), 0
-        for part in [LENGTHS.pack(len(document), len(variables)), document, variables, *_tar(4 * limit), b""]:
-            piece = squeeze.compress(part) if part else squeeze.flush()
-            size += len(piece)
-            if size > limit:
-                raise TooLarge
-            for start in range(0, len(piece), CHUNK):
-                send(piece[start : start + CHUNK])
+        parts = Parts(limit, known, send)
+        current = {name: node for name, node in definitions.items() if _current(space, name, node)}
+        defined = [name for name, node in current.items() if not isinstance(node, (ast.Import, ast.ImportFrom))]
+        variables = {name: value for name, value in _variables(space).items() if name not in defined}
+        variables[DEFAULTS] = {name: _defaults(space[name]) for name in defined if type(space[name]) is types.FunctionType}
+        pickled, buffers, dropped = _pickle(variables, space, {id(space[name]): name for name in defined}, parts)
+        files, folders, small = _files(parts)
+        sources = [_import(name, value) for name, value in space.items() if type(value) is types.ModuleType]
+        sources += [ast.unparse(node) for node in current.values()]
+        kept, dropped = (sorted({*names} - {DEFAULTS}) for names in ({*variables, *defined} - {*dropped}, dropped))
+        index = json.dumps({"sources": sources, "names": kept, "buffers": buffers, "files": files, "folders": folders}).encode()
+        parts.add(b"".join([LENGTHS.pack(len(index), len(pickled)), index, pickled, *small]))
     except TooLarge:
         return json.dumps({"error": "it is larger than %d bytes." % limit}).encode()
     except Exception as exc:
         return json.dumps({"error": "%s: %s" % (type(exc).__name__, exc)}).encode()
-    return json.dumps({"names": sorted(kept + defined)[:NAMES], "dropped": sorted(dropped + missing)[:NAMES]}).encode()
+    return json.dumps({"names": kept[:NAMES], "dropped": dropped[:NAMES], "parts": parts.report}).encode()
 
 
-def load(space: dict[str, Any], data: bytes, remember: Callable[[ast.stmt], None]) -> bytes:
+def load(space: dict[str, Any], parts: list[bytearray], remember: Callable[[ast.stmt], None]) -> bytes:
     """Bring a state back; returns the report {failed} or {error}."""
     failed: list[str] = []
     try:
-        plain = zlib.decompress(data)
-        first, second = LENGTHS.unpack_from(plain)
-        start = LENGTHS.size
-        with tarfile.open(fileobj=io.BytesIO(plain[start + first + second :])) as archive:
-            if hasattr(tarfile, "data_filter"):
-                archive.extraction_filter = tarfile.data_filter
-            for member in archive.getmembers():
-                archive.extract(member, ".")
-        for source in json.loads(plain[start : start + first]):
-            failed += _replay(space, source, remember)
-        for name, piece in pickle.loads(plain[start + first : start + first + second]):
-            try:
-                space.update(pickle.loads(piece))
-            except Exception:
-                failed += name
+        core = memoryview(parts[-1])
+        first, second = LENGTHS.unpack_from(core)
+        start = LENGTHS.size + first
+        index = json.loads(bytes(core[LENGTHS.size : start]))
+        _unpack(index, parts, core[start + second :])
+        left = [source for source in index["sources"] if not _replay(space, source, remember)]
+        try:
+            space.update(pickle.loads(core[start : start + second], buffers=[parts[number] for number in index["buffers"]]))
+        except Exception:
+            failed += [name for name in index["names"] if name not in space]
+        # A definition may need a variable, for a default value or a decorator.
+        failed += [_name(source) for source in left if not _replay(space, source, remember)]
+        for name, values in space.pop(DEFAULTS, {}).items():
+            if type(space.get(name)) is types.FunctionType:
+                space[name].__defaults__, space[name].__kwdefaults__ = values
     except Exception as exc:
         return json.dumps({"error": "%s: %s" % (type(exc).__name__, exc)}).encode()
-    return json.dumps({"failed": sorted(failed)[:NAMES]}).encode()
+    return json.dumps({"failed": sorted({*failed})[:NAMES]}).encode()
 
 
-def _replay(space: dict[str, Any], source: str, remember: Callable[[ast.stmt], None]) -> list[str]:
-    """Run one definition; returns its name where that failed."""
+def _replay(space: dict[str, Any], source: str, remember: Callable[[ast.stmt], None]) -> bool:
+    """Run one definition; returns whether that worked."""
     tree = ast.parse(source)
     try:
         exec(compile(tree, "<restored>", "exec"), space)
     except Exception:
-        node = tree.body[0]
-        return [getattr(node, "name", "") or source[:80]]
+        return False
     remember(tree.body[0])
-    return []
+    return True
 
 
-def _definable(space: dict[str, Any]) -> list[str]:
-    """Return names of the functions and classes that were defined here; they are kept as source."""
-    here = {name: value for name, value in space.items() if isinstance(value, (types.FunctionType, type)) and not name.startswith("_")}
-    return [name for name, value in here.items() if value.__module__ == "__main__"]
+def _name(source: str) -> str:
+    node = ast.parse(source).body[0]
+    return getattr(node, "name", "") or source[:80]
+
+
+def _defaults(function: types.FunctionType) -> Any:
+    return function.__defaults__, function.__kwdefaults__
 
 
 def _variables(space: dict[str, Any]) -> dict[str, Any]:
-    left_out = {*_definable(space), "display"}
-    return {k: v for k, v in space.items() if not k.startswith("_") and k not in left_out and type(v) is not types.ModuleType}
+    return {k: v for k, v in space.items() if not k.startswith("_") and k != "display" and type(v) is not types.ModuleType}
 
 
 def _current(space: dict[str, Any], name: str, node: ast.stmt) -> bool:
@@ -140,29 +203,38 @@ def _import(name: str, module: types.ModuleType) -> str:
     return "import %s" % name if module.__name__ == name else "import %s as %s" % (module.__name__, name)
 
 
-def _pickle(variables: dict[str, Any], limit: int) -> tuple[bytes, list[str], list[str]]:
-    """Pickle together what can be pickled, so that shared objects stay shared; returns also the names kept and dropped."""
+def _pickle(variables: dict[str, Any], space: dict[str, Any], named: dict[int, str], parts: Parts) -> tuple[bytes, list[int], list[str]]:
+    """Pickle together what can be pickled, so that shared objects stay shared; returns the names dropped, too."""
+    dropped: list[str] = []
     try:
-        together = _dump(variables, limit)
-        dropped: list[str] = []
+        data, aside = _dump(variables, space, named, parts.left)
     except TooLarge:
         raise
     except Exception:
-        good = {name: value for name, value in variables.items() if _picklable(value, limit)}
-        dropped = [name for name in variables if name not in good]
-        variables, together = good, _dump(good, limit)
-    return pickle.dumps([(list(variables), together)]), list(variables), dropped
+        dropped = [name for name, value in variables.items() if not _picklable(value, space, named, parts.left)]
+        data, aside = _dump({name: value for name, value in variables.items() if name not in dropped}, space, named, parts.left)
+    return data, [parts.add(view) for view in aside], dropped
 
 
-def _dump(value: object, limit: int) -> bytes:
+def _dump(value: object, space: dict[str, Any], named: dict[int, str], limit: int) -> tuple[bytes, list[memoryview]]:
     out = Bounded(limit)
-    pickle.Pickler(out, 4).dump(value)
-    return b"".join(out.parts)
+    aside: list[memoryview] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if len(view) < LARGE or len(aside) >= PARTS // 2:
+            return True
+        aside.append(view)
+        return False
+
+    Saver(out, space, named, keep).dump(value)
+    return b"".join(out.pieces), aside
 
 
-def _picklable(value: object, limit: int) -> bool:
+def _picklable(value: object, space: dict[str, Any], named: dict[int, str], limit: int) -> bool:
     try:
-        pickle.loads(_dump(value, limit))
+        data, aside = _dump(value, space, named, limit)
+        pickle.loads(data, buffers=aside)
     except TooLarge:
         raise
     except Exception:
@@ -170,16 +242,42 @@ def _picklable(value: object, limit: int) -> bool:
     return True
 
 
-def _tar(limit: int) -> list[bytes]:
-    """Return the working folder's folders and regular files as the parts of a tar."""
-    out = Bounded(limit)
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name in sorted(os.listdir(".")):
-            archive.add(name, filter=_wanted)
-    return out.parts
+def _files(parts: Parts) -> tuple[list[tuple[str, int, int]], list[str], list[bytes]]:
+    """Return the working folder's regular files as (name, size, part, -1 for the core), its folders, and the bytes of the small files.
+
+    Hidden ones and __pycache__ do not count.
+    """
+    files: list[tuple[str, int, int]] = []
+    folders: list[str] = []
+    small: list[bytes] = []
+    for place, below, names in os.walk("."):
+        below[:] = sorted(name for name in below if not name.startswith(".") and name != "__pycache__")
+        folders += [os.path.join(place, name) for name in below]
+        for path in [os.path.join(place, name) for name in sorted(names) if not name.startswith(".")]:
+            if os.path.islink(path) or not os.path.isfile(path):
+                continue
+            with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if parts.takes(size):
+                    with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
+                        files.append((path, size, parts.add(data)))
+                else:
+                    if size > parts.left:
+                        raise TooLarge
+                    small.append(file.read(size))
+                    files.append((path, len(small[-1]), -1))
+    return files, folders, small
 
 
-def _wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Take folders and regular files; hidden ones and __pycache__ do not count."""
-    name = member.name.rpartition("/")[2]
-    return None if name.startswith(".") or name == "__pycache__" or not (member.isreg() or member.isdir()) else member
+def _unpack(index: dict[str, Any], parts: list[bytearray], small: memoryview) -> None:
+    """Write the working folder."""
+    for name in index["folders"]:
+        os.makedirs(name, exist_ok=True)
+    offset = 0
+    for name, size, number in index["files"]:
+        with open(name, "wb") as file:
+            if number < 0:
+                file.write(small[offset : offset + size])
+                offset += size
+            else:
+                file.write(parts[number])

@@ -1,0 +1,75 @@
+"""Saving a conversation's state beside its turn: after each step, while the model thinks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from codeact_bot.errors import CodeactError, FileRefused, LeaseLost, SandboxLost
+from codeact_bot.ports import Store
+from codeact_bot.sessions import ThreadSession
+from codeact_bot.types import Event, Lease, Notice
+
+log = logging.getLogger(__name__)
+
+NOT_KEPT = "This conversation's variables are not kept beyond this session: {}"
+
+
+class Keeper:
+    """Keeps the state of one conversation while its lease lasts; leaving `async with` gives up what has not been saved."""
+
+    def __init__(self, store: Store, lease: Lease, session: ThreadSession, show: Callable[[Event], Awaitable[None]]) -> None:
+        """Save under the lease; `show` is told, once, why the state cannot be kept."""
+        self._store = store
+        self._lease = lease
+        self._session = session
+        self._show = show
+        self._wanted = False
+        self._told = False
+        self._task: asyncio.Task[None] | None = None
+
+    def keep(self) -> None:
+        """Begin to save the state as it is now. A step that begins meanwhile waits for the sandbox's part of it, and no longer."""
+        self._wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work(), name=f"state {self._lease.thread}")
+
+    async def finish(self) -> None:
+        """Wait until the last state asked for is saved, or cannot be."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        while self._wanted and self._session.started:
+            self._wanted = False
+            try:
+                await self._save()
+            except FileRefused as error:
+                self._session.kept(())
+                await self._tell(NOT_KEPT.format(error))
+            except (LeaseLost, SandboxLost) as error:
+                log.info("The state of %s was not saved: %s", self._lease.thread, error, extra={"action": "keep"})
+            except CodeactError as error:
+                log.error("The state of %s was not saved: %s", self._lease.thread, error, extra={"action": "keep"})
+            except Exception:
+                log.exception("Saving the state of %s failed", self._lease.thread, extra={"action": "keep"})
+
+    async def _save(self) -> None:
+        state = await self._session.snapshot()
+        await self._store.save_snapshot(self._lease, state)
+        self._session.kept(part.digest for part in state.parts)
+
+    async def _tell(self, text: str) -> None:
+        if not self._told:
+            self._told = True
+            await self._show(Notice(text=text))
+
+    async def __aenter__(self) -> Keeper:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
