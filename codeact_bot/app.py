@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.window import Window
+from codeact_bot.clock import Clock
 from codeact_bot.errors import ImageUnavailable, SandboxUnavailable
 from codeact_bot.ports import ChatAdapter, Model, Progress, Sandbox, Store
 from codeact_bot.service import Service
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from codeact_bot.sandbox.process import ProcessSandbox
 
 log = logging.getLogger(__name__)
+
+HIBERNATE_SECONDS = 10.0
+"""How often to look for sandboxes that nobody uses."""
+REAP_SECONDS = 300.0
+"""How often to look for sandboxes of dead workers."""
 
 NOT_FOR_OTHERS = (
     "The process sandbox isolates less than Docker, so it does not run the code of other people. "
@@ -45,7 +51,15 @@ class App:
 
     def service(self, *adapters: ChatAdapter) -> Service:
         """Make the service that works for these adapters."""
-        return Service(store=self.store, sessions=self.sessions, loop=self.loop, adapters=adapters, concurrency=self.settings.concurrency)
+        settings = self.settings
+        return Service(
+            store=self.store,
+            sessions=self.sessions,
+            loop=self.loop,
+            adapters=adapters,
+            concurrency=settings.concurrency,
+            grace=settings.grace_seconds,
+        )
 
 
 @asynccontextmanager
@@ -62,6 +76,10 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
         stack.push_async_callback(model.aclose)
         sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=settings.pool))
         loop = make_loop(settings, model, sandbox)
+        clock = Clock()
+        clock.every(HIBERNATE_SECONDS, lambda: sessions.hibernate(settings.hibernate_minutes * 60), "hibernate")
+        clock.every(REAP_SECONDS, sandbox.reap, "reap")
+        await stack.enter_async_context(clock)
         yield App(settings=settings, store=store, sandbox=sandbox, model=model, sessions=sessions, loop=loop, fallbacks=tuple(fallbacks))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from codeact_bot.types import (
@@ -127,6 +127,9 @@ class Store(Protocol):
 
     async def claim(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Lease | None:
         """Take the oldest waiting thread whose id begins with one of `prefixes` and which no live lease holds."""
+
+    def arrivals(self) -> AsyncIterator[None]:
+        """Yield whenever a message was queued, by whichever worker; a reason to claim, and not a promise that there is something."""
 
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extend a lease."""

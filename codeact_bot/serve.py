@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from codeact_bot import log
 from codeact_bot.app import App, open_app
 from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import CodeactError, ConfigurationInvalid
 from codeact_bot.ports import ChatAdapter, Desk
+from codeact_bot.service import Service
 from codeact_bot.settings import Settings, load
 from codeact_bot.types import Preparing
 
@@ -32,12 +36,41 @@ async def serve() -> int:
     check(settings)
     async with open_app(settings, say_progress) as app:
         listening = adapters(settings, StoreDesk(app.store))
+        service = app.service(*listening)
         say(_opening(app, listening))
         try:
-            await app.service(*listening).run()
+            with leaving(service, settings.grace_seconds):
+                await service.run()
         except* CodeactError as errors:
             raise first(errors) from None
     return 0
+
+
+@contextmanager
+def leaving(service: Service, grace: float) -> Iterator[None]:
+    """Let the first SIGTERM or SIGINT end the service in good order, and a second one at once."""
+    loop, task, before = asyncio.get_running_loop(), asyncio.current_task(), signal.getsignal(signal.SIGINT)
+    assert task is not None
+    told = False
+
+    def leave() -> None:
+        nonlocal told
+        if told:
+            task.cancel()
+            return
+        told = True
+        turns = service.leave()
+        if turns:
+            say(f"Stopping. {turns} {'answer has' if turns == 1 else 'answers have'} {grace:.0f} s to finish; again stops at once.")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def first(errors: BaseExceptionGroup[CodeactError]) -> CodeactError:

@@ -36,13 +36,19 @@ PAST_TURNS = 200
 class Service:
     """Runs turns for its adapters; implements Inbox."""
 
-    def __init__(self, *, store: Store, sessions: Sessions, loop: Loop, adapters: Sequence[ChatAdapter], concurrency: int = 50) -> None:
+    def __init__(
+        self, *, store: Store, sessions: Sessions, loop: Loop, adapters: Sequence[ChatAdapter], concurrency: int = 50, grace: float = 0.0
+    ) -> None:
+        """Work for these adapters, on so many threads at once; `grace` is what `leave` gives the turns under way, in seconds."""
         self._store = store
         self._sessions = sessions
         self._loop = loop
         self._adapters = adapters
         self._free = asyncio.Semaphore(concurrency)
         self._wake = asyncio.Event()
+        self._grace = grace
+        self._leaving = asyncio.Event()
+        self._turns: set[asyncio.Task[None]] = set()
         self._stops: dict[ThreadId, asyncio.Event] = {}
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._deliveries = Deliveries(store, adapters, self._owner)
@@ -70,25 +76,50 @@ class Service:
         return True
 
     async def run(self) -> None:
-        """Listen and work until every adapter has nothing more to hear; turns under way are then stopped."""
+        """Listen and work until every adapter has nothing more to hear, or until `leave`; turns still under way are then handed back."""
         async with self._deliveries, asyncio.TaskGroup() as group:
-            working = group.create_task(self._work(), name="worker")
+            helpers = [group.create_task(self._work(), name="worker"), group.create_task(self._hear_arrivals(), name="arrivals")]
             async with asyncio.TaskGroup() as listening:
-                for adapter in self._adapters:
-                    listening.create_task(adapter.listen(self), name=type(adapter).__name__)
-            working.cancel()
+                ears = [listening.create_task(adapter.listen(self), name=type(adapter).__name__) for adapter in self._adapters]
+                helpers.append(group.create_task(self._end(ears), name="end"))
+            for helper in helpers:
+                helper.cancel()
+
+    def leave(self) -> int:
+        """Begin to end: nothing more is claimed, and what is under way has its grace. Returns how many turns that are."""
+        self._leaving.set()
+        return len(self._turns)
+
+    async def _end(self, ears: Sequence[asyncio.Task[None]]) -> None:
+        await self._leaving.wait()
+        if self._turns:
+            await asyncio.wait(self._turns, timeout=self._grace)
+        for ear in ears:
+            ear.cancel()
 
     async def _work(self) -> None:
-        async with asyncio.TaskGroup() as turns:
-            while True:
+        async with asyncio.TaskGroup() as group:
+            while not self._leaving.is_set():
                 await self._free.acquire()
                 self._wake.clear()
                 lease = await self._claim()
                 if lease is None:
                     self._free.release()
                     await self._rest()
-                else:
-                    turns.create_task(self._serve(lease), name=f"turn {lease.thread}")
+                    continue
+                turn = group.create_task(self._serve(lease), name=f"turn {lease.thread}")
+                self._turns.add(turn)
+                turn.add_done_callback(self._turns.discard)
+
+    async def _hear_arrivals(self) -> None:
+        """Wake up for what other workers take in."""
+        while True:
+            try:
+                async for _ in self._store.arrivals():
+                    self._wake.set()
+            except StoreUnavailable as error:
+                log.warning("Messages that other workers take in are noticed every %.1f s for now: %s", POLL_SECONDS, error, extra={"action": "wake"})
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _claim(self) -> Lease | None:
         try:

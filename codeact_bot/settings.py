@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     )
     docker_runtime: str = Field("", description="Docker runtime, such as runsc for gVisor; empty: the engine's default.")
     pool: int = Field(1, ge=0, description="Unused sandboxes kept started for new conversations.")
+    hibernate_minutes: float = Field(
+        30.0, gt=0, description="Minutes after which an unused conversation's sandbox is removed; its state is kept, and the next message wakes it."
+    )
+    grace_seconds: float = Field(
+        20.0, ge=0, description="Seconds that answers under way have to come to their end when `serve` is told to stop; then others go on with them."
+    )
     resources: Resources = Field(Resources(), description="What one sandbox may use.")
     limits: Limits = Field(Limits(), description="Every budget of a turn.")
     bounds: Bounds = Field(Bounds(), description="What comes back from one execution at most.")

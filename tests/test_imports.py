@@ -54,7 +54,7 @@ def allowed(name):
         return CORE | {"codeact_bot.export"}
     if room == "export":
         return CORE | {"codeact_bot.agent", "codeact_bot.store", "codeact_bot.notebook"}
-    if room in ("settings", "log", "notebook"):
+    if room in ("settings", "log", "notebook", "clock"):
         return CORE
     assert room in COMMANDS | {""}, f"{name} has no place in the tree yet: docs/architecture.md says where things live"
     return None

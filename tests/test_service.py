@@ -155,12 +155,12 @@ class Chat:
 
 
 @asynccontextmanager
-async def working(store, chat, replies, *, concurrency=50, delay=0.0):
+async def working(store, chat, replies, *, concurrency=50, delay=0.0, grace=0.0):
     """A service at work; it ends with the body."""
     sandbox = ProcessSandbox(isolation="plain")
     model = replies if isinstance(replies, ScriptedModel) else ScriptedModel(replies, delay=delay)
     async with Sessions(sandbox, store, pool=0) as sessions:
-        service = Service(store=store, sessions=sessions, loop=Loop(model=model), adapters=[chat], concurrency=concurrency)
+        service = Service(store=store, sessions=sessions, loop=Loop(model=model), adapters=[chat], concurrency=concurrency, grace=grace)
         running = asyncio.create_task(service.run())
         try:
             yield service
@@ -431,3 +431,49 @@ async def test_state_that_could_not_be_saved_is_named_to_person_and_model(store,
     assert look.execution.value == "False"
     assert STATE_LOST in look.execution.notes
     assert STATE_LOST in look.observation
+
+
+@pytest.mark.parametrize("grace", [SOON, 0.0])
+async def test_a_worker_that_leaves_finishes_or_hands_back_and_takes_nothing_more(store, chat, grace):
+    slow = code("import time\nfor _ in range(15): time.sleep(0.1)\nprint('done')")
+    async with working(store, chat, [slow, "A.", "never"], grace=grace) as service:
+        await service.accept(message("a"))
+        await chat.until(lambda: CodeStarted in chat.kinds("a"))
+        assert service.leave() == 1
+        await service.accept(message("b", TWO))
+        async with asyncio.timeout(SOON):
+            while service._turns:
+                await asyncio.sleep(0.02)
+    assert len(chat.delivered) == (1 if grace else 0)
+    second = Chat()
+    async with working(store, second, ["B."] if grace else ["A again.", "B."]):
+        await second.ended(1 if grace else 2)
+    assert len(await store.turns(ONE)) == len(await store.turns(TWO)) == 1
+    runs = [step.execution.status for step in (await store.turns(ONE))[0].steps if step.execution]
+    assert runs == [Status.OK if grace else Status.LOST]
+
+
+async def test_a_sandbox_that_sleeps_is_woken_with_its_state(store, chat):
+    sandbox = ProcessSandbox(isolation="plain")
+    async with Sessions(sandbox, store, pool=0) as sessions:
+        model = ScriptedModel([code("x = 41\nopen('notes.txt', 'w').write('kept')"), "A.", code("print(x + 1, open('notes.txt').read())"), "B."])
+        service = Service(store=store, sessions=sessions, loop=Loop(model=model), adapters=[chat])
+        running = asyncio.create_task(service.run())
+        await service.accept(message("a"))
+        await chat.ended(1)
+        async with asyncio.timeout(SOON):
+            while service._turns:
+                await asyncio.sleep(0.01)
+        assert await sessions.hibernate(60) == 0, "it was just used"
+        assert await sessions.hibernate(0) == 1
+        assert not sessions._threads
+        await service.accept(message("b"))
+        await chat.until(lambda: CodeStarted in chat.kinds("b"))
+        assert await sessions.hibernate(0) == 0, "it is in use"
+        await chat.ended(2)
+        chat.over.set()
+        await running
+    await sandbox.aclose()
+    (step, _) = (await store.turns(ONE))[1].steps
+    assert step.execution.output == "42 kept\n"
+    assert step.execution.notes == (), "the person notices nothing"

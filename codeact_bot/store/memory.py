@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -80,6 +81,7 @@ class MemoryStore:
         self._places: dict[str, ThreadId] = {}
         self._owed: dict[str, tuple[str, datetime]] = {}
         self._count = 0
+        self._arrived = asyncio.Event()
 
     def _next(self) -> int:
         self._count += 1
@@ -113,6 +115,7 @@ class MemoryStore:
         thread.seen[incoming.id] = None
         thread.people[incoming.author.name] = None
         thread.updated = at
+        self._arrived.set()
         return True
 
     async def claim(self, owner: str, seconds: float, prefixes: Sequence[str]) -> Lease | None:
@@ -123,6 +126,13 @@ class MemoryStore:
         thread = min(waiting, key=lambda each: each.pending[0][0])
         thread.token, thread.owner, thread.until = thread.token + 1, owner, now() + timedelta(seconds=seconds)
         return Lease(thread=thread.id, owner=owner, token=thread.token, incoming=thread.pending[0][1], until=thread.until, ran=thread.ran)
+
+    async def arrivals(self) -> AsyncIterator[None]:
+        """Yield whenever a message was queued."""
+        while True:
+            self._arrived.clear()
+            await self._arrived.wait()
+            yield
 
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extend a lease. Raises LeaseLost."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorGridFSBucket
 from pymongo import IndexModel, ReturnDocument
-from pymongo.errors import ConfigurationError, DocumentTooLarge, InvalidURI, OperationFailure
+from pymongo.errors import ConfigurationError, DocumentTooLarge, InvalidURI, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -132,6 +132,15 @@ class MongoStore(Places):
             await self._settled(claimed.thread, {})
             await self.release(claimed)
         return None
+
+    async def arrivals(self) -> AsyncIterator[None]:
+        """Yield whenever a message was queued, by whichever worker. Raises StoreUnavailable."""
+        try:
+            async with self._threads.watch(list(queries.ARRIVALS), max_await_time_ms=1000) as changes:
+                async for _ in changes:
+                    yield
+        except PyMongoError as error:
+            raise StoreUnavailable(outages.phrase(error, self.where)) from error
 
     @reaching
     async def renew(self, lease: Lease, seconds: float) -> Lease:

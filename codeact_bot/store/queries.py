@@ -34,6 +34,15 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
 """Per collection: the keys of each index, and whether it is unique."""
 
 
+QUEUED = {"$regexMatch": {"input": "$$this.k", "regex": "^pending"}}
+CHANGED = {"$objectToArray": {"$ifNull": ["$updateDescription.updatedFields", {}]}}
+ARRIVALS: Sequence[Document] = (
+    {"$match": {"$expr": {"$or": [{"$eq": ["$operationType", "insert"]}, {"$anyElementTrue": {"$map": {"input": CHANGED, "in": QUEUED}}}]}}},
+    {"$project": {"_id": 1}},
+)
+"""Of the changes of threads, those that change the queue."""
+
+
 def literal(value: Any) -> Document:
     """Protect a value inside a pipeline: a text that begins with a dollar sign is no field's path."""
     return {"$literal": value}

@@ -439,3 +439,25 @@ async def test_a_part_without_bytes_must_be_here(store: Store) -> None:
     with pytest.raises(FileRefused):
         await store.save_snapshot(lease, Snapshot(parts=(other, replace(small, data=None))))
     assert await store.load_snapshot(ONE) == Snapshot(parts=(large, other, other))
+
+
+async def test_arrivals_are_told_wherever_they_were_taken_in(store: Store) -> None:
+    await store.push(message("before"))
+    arrivals = store.arrivals()
+    heard = asyncio.ensure_future(anext(arrivals))
+    await asyncio.sleep(0.3)
+    for number, thread in enumerate((TWO, ONE, ONE)):
+        await store.push(message(f"n{number}", thread))
+        async with asyncio.timeout(5):
+            await heard
+        heard = asyncio.ensure_future(anext(arrivals))
+        await asyncio.sleep(0.2)
+    lease = await claimed(store)
+    turn = await store.open_turn(lease)
+    await store.save_step(lease, turn.id, step(execution=ran()))
+    await store.renew(lease, 5)
+    await asyncio.sleep(0.3)
+    assert not heard.done(), "work on a thread is no arrival"
+    heard.cancel()
+    await asyncio.wait([heard])
+    await arrivals.aclose()  # type: ignore[attr-defined]
