@@ -273,6 +273,8 @@ class Turn:
     """None while the turn runs."""
     reply: str = ""
     """The adapter's reference of the post that shows this turn."""
+    resumed: bool = False
+    """Whether another worker began it: there may be a post that `reply` does not know."""
     started: datetime = field(default_factory=now)
     ended: datetime | None = None
 

@@ -30,7 +30,7 @@ class PacedReply(ABC):
     def __init__(self, turn: Turn, every: float) -> None:
         """Show `turn`, with `every` seconds between edits at least."""
         self.story = Story(turn)
-        self.unsure = bool(turn.reply or turn.steps or turn.outcome)
+        self.unsure = bool(turn.resumed or turn.reply or turn.steps or turn.outcome)
         """Whether the platform may have posts of this turn that are not known here."""
         self.shown = ""
         """The first post as the platform has it."""

@@ -28,7 +28,10 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wi
 
     Where the store is away, the middleware raises, nothing is acknowledged, and Slack sends the event again.
     """
-    app = AsyncApp(client=client, signing_secret=secret or "unused", logger=logging.getLogger("slack_bolt"))
+    library = logging.getLogger("slack_bolt")
+    library.setLevel(logging.ERROR)  # it would warn of the token in the environment, which the client has, too
+    app = AsyncApp(client=client, signing_secret=secret or "unused", logger=library)
+    library.setLevel(logging.NOTSET)
 
     async def take(body: dict[str, Any], context: AsyncBoltContext, next: Next) -> None:
         context["fresh"] = await ear.hear(body["event"], str(body.get("team_id") or ""))

@@ -17,6 +17,7 @@ class _Turn:
     turn: Turn
     card: records.Card
     number: int
+    token: int
     undone: bool = False
 
     def matches(self, query: Query) -> bool:
@@ -164,10 +165,10 @@ class MemoryStore:
         thread, name = self._held(lease), records.turn_id(lease.incoming)
         for each in thread.turns:
             if each.turn.id == name:
-                return each.turn
+                return replace(each.turn, resumed=each.token != lease.token)
         incoming = records.bare_incoming(lease.incoming)
         turn = Turn(id=name, incoming=incoming)
-        thread.turns.append(_Turn(turn=turn, card=records.card(incoming), number=self._next()))
+        thread.turns.append(_Turn(turn=turn, card=records.card(incoming), number=self._next(), token=lease.token))
         return turn
 
     async def save_reply(self, lease: Lease, turn_id: str, reply: str) -> None:

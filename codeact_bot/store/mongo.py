@@ -184,14 +184,15 @@ class MongoStore(Places):
     async def open_turn(self, lease: Lease) -> Turn:
         """Begin the turn of the lease's message, or return the one that a dead worker left open. Raises LeaseLost."""
         turn = Turn(id=records.turn_id(lease.incoming), incoming=lease.incoming)
-        thread = await self._update_held(lease, queries.begin(turn.id), {"open": 1})
+        thread = await self._update_held(lease, queries.begin(turn.id, lease.token), {"open": 1})
         row = await self._turns.find_one_and_update(
             {"_id": turn.id},
             {"$setOnInsert": rows.opened(turn, thread["open"]["number"])},
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
-        return rows.turn(row, thread["open"], await self._steps_of({turn.id: rows.versions(thread["open"])}))
+        found = rows.turn(row, thread["open"], await self._steps_of({turn.id: rows.versions(thread["open"])}))
+        return replace(found, resumed=thread["open"]["token"] != lease.token)
 
     async def _write(self, lease: Lease, turn_id: str, update: Any) -> None:
         """Change an open turn in its thread's document, where the lease is checked by the same write."""

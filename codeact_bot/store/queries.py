@@ -59,11 +59,11 @@ def writing(lease: Lease, turn_id: str) -> Document:
     return held(lease) | {"open.turn": turn_id, "open.outcome": None}
 
 
-def begin(turn_id: str) -> list[Document]:
+def begin(turn_id: str, token: int) -> list[Document]:
     """Open a turn, unless it is open already."""
     same = {"$eq": ["$open.turn", turn_id]}
     number = {"$add": [{"$ifNull": ["$opened", 0]}, 1]}
-    fresh = {"turn": turn_id, "number": number, "reply": "", "steps": {}}
+    fresh = {"turn": turn_id, "number": number, "token": token, "reply": "", "steps": {}}
     return [{"$set": {"open": {"$cond": [same, "$open", fresh]}, "opened": {"$cond": [same, "$opened", number]}}}]
 
 
