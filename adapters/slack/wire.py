@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import OrderedDict
@@ -182,15 +183,21 @@ class Wire:
                 found = await self.client.conversations_history(channel=channel, oldest=ts, latest=ts, inclusive=True, limit=1)
         return next((dict(each) for each in found["messages"] if each["ts"] == ts), None)
 
-    async def upload(self, channel: str, thread: str, files: Sequence[File]) -> None:
-        """Upload files in one message; a picture says what it is to people who cannot see it."""
+    async def upload(self, channel: str, thread: str, files: Sequence[File], head: Sequence[Block] = ()) -> None:
+        """Upload files in one message, below `head` where Slack takes that; a picture says what it is to people who cannot see it."""
         uploads = []
         for file in files:
             name = PurePosixPath(file.name).name or "file"
             alt = {"alt_txt": f"Picture {name}, made by the code of this answer"} if name.lower().endswith(PICTURES) else {}
             uploads.append({"content": file.data, "filename": name, "title": name, **alt})
-        with heeding():
-            await self.client.files_upload_v2(file_uploads=uploads, channel=channel, thread_ts=thread or None)
+        above: dict[str, Any] = {"blocks": json.dumps(list(head))} if head else {}
+        try:
+            with heeding():
+                await self.client.files_upload_v2(file_uploads=uploads, channel=channel, thread_ts=thread or None, **above)
+        except Refused as error:
+            if not head or str(error) not in NO_BLOCKS:
+                raise
+            await self.upload(channel, thread, files)
 
     async def whisper(self, channel: str, user: str, thread: str, text: str, blocks: Sequence[Block] = ()) -> None:
         """Say something that only this person sees; a failure is no matter."""
