@@ -21,7 +21,7 @@ from tests.store.make import ran, step
 
 T = TypeVar("T")
 
-THREADS = ("test:1", "test:2", "test:3")
+THREADS = ("test:1", "test:2")
 LONG = 3600.0
 
 
@@ -60,7 +60,7 @@ class Queue(RuleBasedStateMachine):
         thread = self.threads[lease.thread]
         return thread if thread.held and thread.token == lease.token else None
 
-    @rule(thread=st.sampled_from(THREADS), name=st.integers(0, 40))
+    @rule(thread=st.sampled_from(THREADS), name=st.integers(0, 6))
     def accept(self, thread: str, name: int) -> None:
         """A message, or the same once more."""
         incoming = Incoming(id=f"{thread}/{name}", thread=ThreadId(thread), author=Author(id="u", name="Ann"), text="Go.")
@@ -155,7 +155,7 @@ class Queue(RuleBasedStateMachine):
         if asked is not None and lease.incoming.id in self.threads[lease.thread].pending:
             assert asked == (self.threads[lease.thread].stop == lease.incoming.id)
 
-    @rule(thread=st.sampled_from(THREADS), name=st.integers(0, 40))
+    @rule(thread=st.sampled_from(THREADS), name=st.integers(0, 6))
     def withdraw(self, thread: str, name: int) -> None:
         incoming, model = f"{thread}/{name}", self.threads[thread]
         gone = self._do(self.store.withdraw(ThreadId(thread), incoming))
@@ -202,7 +202,7 @@ def test_the_memory_store_is_the_model(loop: Any) -> None:
         return MemoryStore()
 
     machine = type("Memory", (Queue,), {"make": staticmethod(make), "expire_in": staticmethod(expire_in_memory), "loop": loop})
-    run_state_machine_as_test(machine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=QUIET))
+    run_state_machine_as_test(machine, settings=settings(max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=QUIET))
 
 
 @pytest.mark.needs("mongo")
@@ -214,4 +214,4 @@ def test_mongo_is_the_model(loop: Any, mongo_url: str, database: str) -> None:
         return store
 
     machine = type("Mongo", (Queue,), {"make": staticmethod(make), "expire_in": staticmethod(expire_in_mongo), "loop": loop})
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=QUIET))
+    run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=QUIET))
