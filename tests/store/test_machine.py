@@ -113,6 +113,9 @@ class Queue(RuleBasedStateMachine):
             model.held = False
 
     @rule(lease=leases)
+    def begin(self, lease: Lease) -> None:
+        self.open_turn(lease)
+
     def open_turn(self, lease: Lease) -> None:
         model = self.threads[lease.thread]
         if self._valid(lease) and lease.incoming.id not in model.pending:
@@ -124,13 +127,23 @@ class Queue(RuleBasedStateMachine):
             assert [each.index for each in turn.steps] == sorted(model.steps)
 
     @rule(lease=leases, index=st.integers(0, 3), closed=st.booleans())
-    def save_step(self, lease: Lease, index: int, closed: bool) -> None:
+    def save(self, lease: Lease, index: int, closed: bool) -> None:
+        self.save_step(lease, index, closed=closed)
+
+    def save_step(self, lease: Lease, index: int, *, closed: bool) -> None:
         model = self.threads[lease.thread]
         name = self._turn(lease)
         mine = model.open == lease.incoming.id
         self._fenced(lease, self.store.save_step(lease, name, step(index, execution=ran() if closed else None)), valid=mine)
         if self._valid(lease) and mine and index not in model.steps:
             model.steps.append(index)
+
+    @rule(lease=leases)
+    def work(self, lease: Lease) -> None:
+        """What a worker does in a row, so that deep states are not rare; a dead one's successor does it again."""
+        self.open_turn(lease)
+        self.save_step(lease, len(self.threads[lease.thread].steps) % 4, closed=True)
+        self.open_turn(lease)
 
     @rule(lease=leases)
     def end_turn(self, lease: Lease) -> None:
