@@ -14,6 +14,7 @@ from rich.text import Text
 
 from adapters.render import clean, cost_text, count, one_line, seconds_text
 from codeact_bot import app
+from codeact_bot.api import new_thread
 from codeact_bot.errors import FileRefused
 from codeact_bot.export import export as write
 from codeact_bot.screen import Screen
@@ -93,4 +94,15 @@ async def export(arguments: argparse.Namespace) -> int:
         await asyncio.to_thread(Path(arguments.output).write_bytes, data)
     except OSError as error:
         raise FileRefused(f"Could not write {arguments.output}: {error.strerror}. Choose another place with -o.") from None
+    return 0
+
+
+async def fork(arguments: argparse.Namespace) -> int:
+    """Begin a conversation in the terminal with the history and state of another. Raises ThreadNotFound."""
+    fork = new_thread("terminal")
+    async with app.open_store(load(), app.quiet) as store:
+        found = await store.thread(ThreadId(arguments.thread))
+        await store.fork(found.id, fork, arguments.at or found.turns)
+        turns = (await store.thread(fork)).turns
+    print(f"{fork} has the first {turns} of {found.turns} questions. Go on with: codeact-bot chat --thread {fork}")  # noqa: T201
     return 0

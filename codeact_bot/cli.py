@@ -17,6 +17,7 @@ examples:
   codeact-bot serve                       answer in Slack and Discord, whichever have tokens
   codeact-bot demo                        play the tour, with no model and no key
   codeact-bot history revenue --since 7d  find what was asked about revenue this week
+  codeact-bot fork terminal:ID --at 3     go on from its third question; the conversation itself stays
   codeact-bot export terminal:ID --format ipynb -o week.ipynb
 """
 
@@ -37,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="answer in Slack and Discord until stopped")
     commands.add_parser("doctor", help="check what works here, with remedies")
     _history(commands.add_parser("history", help="list, search and filter what was asked"))
+    fork = commands.add_parser("fork", help="begin a conversation with the history and state of another")
+    fork.add_argument("thread", metavar="THREAD", help="the conversation's id, as `codeact-bot history` shows it")
+    fork.add_argument("--at", metavar="N", type=positive, help="after its Nth question (default: its last)")
     _export(commands.add_parser("export", help="write a conversation as Markdown, JSON, a notebook or training data"))
     _platforms(commands)
     return root
@@ -112,6 +116,10 @@ async def dispatch(arguments: argparse.Namespace) -> int:
             from codeact_bot.archive import export
 
             return await export(arguments)
+        case "fork":
+            from codeact_bot.archive import fork
+
+            return await fork(arguments)
         case "demo":
             from codeact_bot.chat import demo
 

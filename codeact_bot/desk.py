@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Sequence
 
 from codeact_bot.export import export
@@ -57,3 +58,9 @@ class StoreDesk:
     async def permit(self, thread: ThreadId, person: str) -> None:
         """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
         await self._store.permit(thread, person)
+
+    async def fork(self, thread: ThreadId, turns: int) -> ThreadId:
+        """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound."""
+        fork = ThreadId(f"{thread.partition('#')[0]}#{secrets.token_hex(4)}")
+        await self._store.fork(thread, fork, turns)
+        return fork

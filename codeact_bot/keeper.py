@@ -27,7 +27,7 @@ class Keeper:
         self._session = session
         self._show = show
         self._wanted = False
-        self._told = False
+        self._told = self._saved = False
         self._task: asyncio.Task[None] | None = None
 
     def keep(self) -> None:
@@ -36,10 +36,12 @@ class Keeper:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name=f"state {self._lease.thread}")
 
-    async def finish(self) -> None:
-        """Wait until the last state asked for is saved, or cannot be."""
+    async def finish(self, turn_id: str) -> None:
+        """Wait until the last state asked for is saved, or cannot be, and keep it as that of the turn."""
         if self._task is not None:
             await asyncio.wait([self._task])
+        if self._saved:
+            await self._store.keep_state(self._lease, turn_id)
 
     async def _work(self) -> None:
         while self._wanted and self._session.started:
@@ -60,6 +62,7 @@ class Keeper:
         state = await self._session.snapshot()
         await self._store.save_snapshot(self._lease, state)
         self._session.kept(part.digest for part in state.parts)
+        self._saved = True
 
     async def _tell(self, text: str) -> None:
         if not self._told:

@@ -212,6 +212,12 @@ class Store(Protocol):
     async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
         """The thread's last state; one without parts where code ran and no state was kept, None where none ran."""
 
+    async def keep_state(self, lease: Lease, turn_id: str) -> None:
+        """Keep the thread's state as that of a turn, too, so that one can go back to it; those of long ago go."""
+
+    async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> None:
+        """Begin a conversation with the history and the state that another had after so many of its turns. Raises ThreadNotFound."""
+
     async def aclose(self) -> None:
         """Close connections."""
 
@@ -261,6 +267,9 @@ class Desk(Protocol):
 
     async def permit(self, thread: ThreadId, person: str) -> None:
         """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
+
+    async def fork(self, thread: ThreadId, turns: int) -> ThreadId:
+        """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound."""
 
 
 class Reply(Protocol):

@@ -164,7 +164,7 @@ class Service:
     async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply) -> None:
         done = await patient(lambda: self._store.end_turn(lease, turn_id, outcome), reply)
         await self._deliveries.begin(done, reply)
-        await keeper.finish()
+        await keeper.finish(turn_id)
 
     async def _outcome(self, lease: Lease, turn: Turn, session: ThreadSession, keeper: Keeper, reply: Reply, stop: asyncio.Event) -> Outcome:
         saved = reply.reference

@@ -9,6 +9,7 @@ import pytest
 
 from codeact_bot import service as service_module
 from codeact_bot.agent.loop import Loop
+from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import LeaseLost, StoreUnavailable
 from codeact_bot.model.scripted import ScriptedModel
 from codeact_bot.sandbox.process import ProcessSandbox
@@ -477,3 +478,21 @@ async def test_a_sandbox_that_sleeps_is_woken_with_its_state(store, chat):
     (step, _) = (await store.turns(ONE))[1].steps
     assert step.execution.output == "42 kept\n"
     assert step.execution.notes == (), "the person notices nothing"
+
+
+async def test_a_rewound_conversation_goes_on_with_the_variables_of_then(store, chat):
+    replies = [code("x = 1"), "A.", code("x = 2\nopen('new.txt', 'w').close()"), "B.", code("import os\nprint(x, os.path.exists('new.txt'))"), "C."]
+    async with working(store, chat, replies) as service:
+        for number, name in enumerate("ab", start=1):
+            await service.accept(message(name))
+            await chat.ended(number)
+        async with asyncio.timeout(SOON):
+            while service._turns:
+                await asyncio.sleep(0.01)
+        fork = await StoreDesk(store).fork(ONE, 1)
+        await service.accept(message("c", fork))
+        await chat.ended(3)
+    assert [turn.incoming.id for turn in await store.turns(fork)] == ["a", "c"]
+    look = (await store.turns(fork))[1].steps[0]
+    assert (look.execution.output, look.execution.notes) == ("1 False\n", ())
+    assert len(await store.turns(ONE)) == 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from adapters.render import one_line
 from codeact_bot.types import Ending, Turn
 
-NAMES = ("ask", "stop", "history", "export", "new", "allow", "help")
+NAMES = ("ask", "stop", "history", "export", "new", "rewind", "allow", "help")
 KINDS = ("md", "json", "ipynb", "jsonl")
 STOPS = {"stop", "halt", "cancel", "abort", "stop it", "stop that", "please stop", "stop please"}
 MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗"}
@@ -73,6 +73,22 @@ I show the code, mend its errors, and post tables, plots and files.
 - **Go on**: write in the thread; variables and files are still there. What you write while I work is answered next.
 - **Stop**: the button, or the word “stop”. Deleting the question stops it, too.
 - `/codeact history [words]` what was asked · `/codeact export [md|json|ipynb|jsonl]` this conversation as a file
-- `/codeact new` forget this conversation and begin another · `/codeact allow @person` let somebody else stop and retry
+- `/codeact new` forget this conversation and begin another · `/codeact rewind [N]` go on as if the last N questions had not been asked
+- `/codeact allow @person` let somebody else stop and retry
 
 The code cannot reach the network or anything outside its sandbox. Everything asked, run and answered is kept, for you and for audits."""
+
+
+def rewound(argument: str, asked: int) -> int | str:
+    """Return how many of the turns asked so far stay after `/codeact rewind ARGUMENT`; a sentence where that cannot be."""
+    steps = int(argument) if argument.isdigit() and len(argument) < 6 else 0 if argument else 1
+    if steps < 1:
+        return "How many questions back? `/codeact rewind 2` goes on as if the last two had not been asked."
+    if steps > asked:
+        return f"This conversation has {asked} answered {'question' if asked == 1 else 'questions'}; I can go back that far at most."
+    return asked - steps
+
+
+def went_back(turns: int) -> str:
+    """Say where a conversation goes on after a rewind."""
+    return f"The next message goes on after question {turns}, with the variables and files of then. The conversation so far is kept in the history."

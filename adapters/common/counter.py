@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from adapters.common.commands import rewound, went_back
 from adapters.common.patience import patient
 from codeact_bot.errors import ThreadNotFound
 from codeact_bot.ports import Desk, Inbox
@@ -59,6 +60,14 @@ class Counter:
     async def renew(self, place: str) -> None:
         """Let a new conversation begin at a place."""
         await self.desk.move(place, ThreadId(f"{place}#{secrets.token_hex(4)}"))
+
+    async def rewind(self, place: str, thread: ThreadId, argument: str) -> str:
+        """Let the conversation go on from before its last questions; returns the sentence for the person."""
+        left = rewound(argument, (await self.desk.thread(thread)).turns)
+        if isinstance(left, str):
+            return left
+        await self.desk.move(place, await self.desk.fork(thread, left))
+        return went_back(left)
 
     async def waits(self, incoming: Incoming) -> bool:
         """Whether another question is answered before this one."""

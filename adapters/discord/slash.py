@@ -112,6 +112,17 @@ class Commands:
         await self._counter.renew(place)
         return "The next message begins a new conversation: I have forgotten the variables, files and messages of the one before."
 
+    async def rewind(self, interaction: discord.Interaction, questions: int) -> str:
+        """Go on as if the last questions of this place had not been asked."""
+        place = self._place(interaction)
+        thread = await self._counter.conversation(place)
+        if thread is None:
+            return NO_CONVERSATION
+        asked = await self._counter.last(thread)
+        if asked is None or not may_steer(self._access, self._who(interaction), asked.author, await self._counter.permitted(thread)):
+            return REFUSED_STEER
+        return await self._counter.rewind(place, thread, str(questions))
+
     async def allow(self, interaction: discord.Interaction, person: discord.abc.User) -> str:
         """Let someone else stop and retry questions of this conversation."""
         thread = await self._counter.conversation(self._place(interaction))
@@ -188,6 +199,11 @@ def register(tree: app_commands.CommandTree[discord.Client], commands: Commands)
     @group.command(description="Begin a new conversation in this thread or direct message")
     async def new(interaction: discord.Interaction) -> None:
         await commands.attend(interaction, commands.new(interaction))
+
+    @group.command(description="Go on as if the last questions of this thread had not been asked")
+    @app_commands.describe(questions="How many")
+    async def rewind(interaction: discord.Interaction, questions: app_commands.Range[int, 1] = 1) -> None:
+        await commands.attend(interaction, commands.rewind(interaction, questions))
 
     @group.command(description="Let somebody stop and retry questions in this thread")
     async def allow(interaction: discord.Interaction, person: discord.User) -> None:

@@ -17,7 +17,7 @@ from adapters.slack.hearing import Ear, Heard, edited
 from adapters.slack.markdown import blocks
 from adapters.slack.pages import code_view
 from adapters.slack.people import plain, visitor
-from adapters.slack.places import Spot, Way, place_of
+from adapters.slack.places import Reference, Spot, Way, place_of
 from adapters.slack.wire import Wire
 from codeact_bot.errors import CodeactError, TurnNotFound
 from codeact_bot.types import Access, Author, Incoming, Query, ThreadId, Turn
@@ -164,6 +164,8 @@ class Hand:
                 return await self._export(caller, command.argument or "md")
             case "new":
                 return await self._new(caller)
+            case "rewind":
+                return await self._rewind(caller, command.argument)
         return await self._allow(caller, command)
 
     async def _ask(self, caller: Caller, text: str) -> str:
@@ -211,6 +213,14 @@ class Hand:
             return "In a channel, every question outside of a thread begins a new conversation; `/codeact new` is for direct messages."
         await self._counter.renew(place_of(caller.team, caller.channel))
         return "The next message begins a new conversation: I have forgotten the variables, files and messages of the one before."
+
+    async def _rewind(self, caller: Caller, argument: str) -> str:
+        turn = await self._last(caller)
+        if turn is None:
+            return NO_CONVERSATION
+        where = Reference.parse(turn.reply)
+        place = place_of(caller.team, caller.channel, where.thread if where else Spot.parse(turn.incoming.place).thread)
+        return await self._counter.rewind(place, turn.incoming.thread, argument)
 
     async def _allow(self, caller: Caller, command: Command) -> str:
         found = command.argument.strip()

@@ -4,72 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound, TurnNotFound
 from codeact_bot.store import records
+from codeact_bot.store.remembered import RememberedThread, RememberedTurn
 from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
-
-
-@dataclass(slots=True)
-class _Turn:
-    turn: Turn
-    card: records.Card
-    number: int
-    token: int
-    undone: bool = False
-
-    def matches(self, query: Query) -> bool:
-        turn, card = self.turn, self.card
-        return not self.undone and all((
-            query.thread in (None, turn.incoming.thread),
-            turn.incoming.thread.startswith(query.prefix),
-            not query.person or records.fold(query.person) in card.people,
-            query.ending is None or (turn.outcome is not None and turn.outcome.ending is query.ending),
-            not query.error or records.fold(query.error) in card.errors,
-            query.since is None or turn.started >= query.since,
-            query.until is None or turn.started < query.until,
-            set(records.wanted_words(query)) <= set(card.words),
-        ))
-
-
-@dataclass(slots=True)
-class _Thread:
-    id: ThreadId
-    title: str
-    created: datetime
-    updated: datetime
-    pending: list[tuple[int, Incoming]] = field(default_factory=list)
-    seen: dict[str, None] = field(default_factory=dict)
-    people: dict[str, None] = field(default_factory=dict)
-    turns: list[_Turn] = field(default_factory=list)
-    token: int = 0
-    owner: str = ""
-    until: datetime | None = None
-    stop: str = ""
-    snapshot: Snapshot | None = None
-    ran: str = ""
-    permitted: dict[str, None] = field(default_factory=dict)
-
-    @property
-    def held(self) -> bool:
-        return self.until is not None and self.until > now()
-
-    @property
-    def ended(self) -> list[_Turn]:
-        return [each for each in self.turns if each.turn.outcome is not None and not each.undone]
-
-    def view(self) -> Thread:
-        return Thread(
-            id=self.id,
-            title=self.title,
-            participants=tuple(self.people),
-            turns=len(self.ended),
-            created=self.created,
-            updated=self.updated,
-            permitted=tuple(self.permitted),
-        )
 
 
 class MemoryStore:
@@ -77,7 +18,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         """Make an empty store."""
-        self._threads: dict[ThreadId, _Thread] = {}
+        self._threads: dict[ThreadId, RememberedThread] = {}
         self._files: dict[str, bytes] = {}
         self._places: dict[str, ThreadId] = {}
         self._owed: dict[str, tuple[str, datetime]] = {}
@@ -88,13 +29,13 @@ class MemoryStore:
         self._count += 1
         return self._count
 
-    def _held(self, lease: Lease) -> _Thread:
+    def _held(self, lease: Lease) -> RememberedThread:
         thread = self._threads.get(lease.thread)
         if thread is None or not thread.held or (thread.token, thread.owner) != (lease.token, lease.owner):
             raise LeaseLost(records.lease_lost(lease))
         return thread
 
-    def _open(self, lease: Lease, turn_id: str) -> tuple[_Thread, _Turn]:
+    def _open(self, lease: Lease, turn_id: str) -> tuple[RememberedThread, RememberedTurn]:
         thread = self._held(lease)
         for each in thread.turns:
             if each.turn.id == turn_id and each.turn.outcome is None:
@@ -110,7 +51,7 @@ class MemoryStore:
         for file in records.carried(incoming.files):
             await self.save_file(file)
         if thread is None:
-            thread = _Thread(id=incoming.thread, title=records.title(incoming), created=at, updated=at)
+            thread = RememberedThread(id=incoming.thread, title=records.title(incoming), created=at, updated=at)
             self._threads[incoming.thread] = thread
         thread.pending.append((self._next(), records.bare_incoming(incoming)))
         thread.seen[incoming.id] = None
@@ -168,7 +109,7 @@ class MemoryStore:
                 return replace(each.turn, resumed=each.token != lease.token)
         incoming = records.bare_incoming(lease.incoming)
         turn = Turn(id=name, incoming=incoming)
-        thread.turns.append(_Turn(turn=turn, card=records.card(incoming), number=self._next(), token=lease.token))
+        thread.turns.append(RememberedTurn(turn=turn, card=records.card(incoming), number=self._next(), token=lease.token))
         return turn
 
     async def save_reply(self, lease: Lease, turn_id: str, reply: str) -> None:
@@ -308,6 +249,32 @@ class MemoryStore:
         if found is None or found.snapshot is None:
             return Snapshot(parts=(), behind=True) if found and found.ran else None
         return replace(found.snapshot, behind=found.ran != found.snapshot.mark)
+
+    async def keep_state(self, lease: Lease, turn_id: str) -> None:
+        """Keep the thread's state as that of a turn, too, so that one can go back to it; those of long ago go. Raises LeaseLost."""
+        thread = self._held(lease)
+        for each in thread.turns:
+            each.snapshot = thread.snapshot if each.turn.id == turn_id else each.snapshot
+        for each in thread.turns[: -records.STATES]:
+            each.snapshot = None
+
+    async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> None:
+        """Begin a conversation with the history and the state that another had after so many of its turns. Raises ThreadNotFound."""
+        found = self._threads.get(thread)
+        if found is None:
+            raise ThreadNotFound(records.no_thread(thread))
+        past = found.ended[: max(0, turns)]
+        last = next((each for each in reversed(past) if any(step.ran for step in each.turn.steps)), None)
+        self._threads[fork] = RememberedThread(
+            id=fork, title=found.title, created=found.created, updated=now(), people=dict(found.people), permitted=dict(found.permitted)
+        )
+        if last is not None:
+            index = max(step.index for step in last.turn.steps if step.ran)
+            self._threads[fork].snapshot, self._threads[fork].ran = last.snapshot, step_mark(last.turn.id, index)
+        for each in past:
+            incoming = replace(each.turn.incoming, thread=fork)
+            turn = replace(each.turn, id=records.turn_id(incoming), incoming=incoming, reply="")
+            self._threads[fork].turns.append(replace(each, turn=turn, snapshot=None))
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""

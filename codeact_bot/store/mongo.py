@@ -18,8 +18,8 @@ from codeact_bot.store import documents, outages, queries, records, rows
 from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
-from codeact_bot.store.places import Places
-from codeact_bot.types import File, Incoming, Lease, Outcome, Part, Snapshot, Step, ThreadId, Turn
+from codeact_bot.store.states import States
+from codeact_bot.types import File, Incoming, Lease, Outcome, Step, ThreadId, Turn
 
 TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
 """How long to look for a server, to connect to it, and to wait for its answer."""
@@ -29,16 +29,16 @@ OTHERWISE = {85, 86}
 """Codes with which a server refuses an index that differs from one of the same name or keys."""
 
 
-class MongoStore(Places):
+class MongoStore(States):
     """A Store on a MongoDB replica set; open it with `MongoStore.open`."""
 
     def __init__(self, client: Any, database: str, where: str) -> None:
         """Take a connected client; `where` is the address that errors may show."""
-        super().__init__(client.get_database(database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority")))
+        opened = client.get_database(database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority"))
+        super().__init__(opened, Blobs(opened, AsyncIOMotorGridFSBucket(opened, "snapshots"), "snapshots"))
         self.where = where
         self._client = client
         self._files = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "files"), "files")
-        self._snapshots = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "snapshots"), "snapshots")
 
     @classmethod
     async def open(cls, url: str, database: str = "codeact") -> MongoStore:
@@ -241,46 +241,6 @@ class MongoStore(Places):
         if data is None:
             raise FileRefused(records.no_file(digest))
         return data
-
-    @reaching
-    async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
-        """Keep the thread's state; it replaces the one before. Raises LeaseLost, FileRefused where a part came without its bytes and is not here."""
-        manifest = rows.manifest(snapshot)
-        await self._use(snapshot.parts)
-        before = await self._threads.find_one_and_update(queries.held(lease), {"$set": {"snapshot": manifest}}, projection={"snapshot": 1})
-        await self._drop(manifest if before is None else before.get("snapshot"))
-        if before is None:
-            raise LeaseLost(records.lease_lost(lease))
-
-    async def _use(self, parts: Sequence[Part]) -> None:
-        """Count one more user of each part, or of none."""
-        used: list[str] = []
-        for part in records.distinct(parts):
-            if not await self._snapshots.use(part.digest, part.data):
-                for digest in used:
-                    await self._snapshots.drop(digest)
-                raise FileRefused(records.no_file(part.digest))
-            used.append(part.digest)
-
-    async def _drop(self, manifest: object) -> None:
-        """Count one user less of each part of a state."""
-        for part in records.distinct(rows.parts(manifest)):
-            await self._snapshots.drop(part.digest)
-
-    @reaching
-    async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
-        """The thread's last state; one without parts where code ran and no state was kept, None where none ran."""
-        tried: object = None
-        while True:
-            found = await self._threads.find_one({"_id": thread}, {"snapshot": 1, "ran": 1}) or {}
-            kept, ran = rows.snapshot(found.get("snapshot")), found.get("ran", "")
-            if kept is None or kept == tried:
-                return Snapshot(parts=(), behind=True) if ran else None
-            data = [await self._snapshots.load(part.digest) for part in kept.parts]
-            if None not in data:
-                parts = tuple(replace(part, data=each) for part, each in zip(kept.parts, data, strict=True))
-                return replace(kept, parts=parts, behind=ran != kept.mark)
-            tried = kept
 
     async def aclose(self) -> None:
         """Close the connections."""

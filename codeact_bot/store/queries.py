@@ -48,6 +48,11 @@ def literal(value: Any) -> Document:
     return {"$literal": value}
 
 
+def literals(fields: Document) -> Document:
+    """Protect the values of several fields inside a pipeline."""
+    return {name: literal(value) for name, value in fields.items()}
+
+
 def held(lease: Lease) -> Document:
     """Match the lease's thread as long as the lease is valid by the server's clock."""
     alive = {"$gt": ["$lease.until", "$$NOW"]}

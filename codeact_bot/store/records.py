@@ -14,6 +14,8 @@ MESSAGE_BYTES = 1024 * 1024
 """Longest text of one message: queued messages share one document of at most 16 MB."""
 SEEN = 200
 """Ids of a thread's last messages that are remembered to recognise a redelivery."""
+STATES = 20
+"""Turns of a thread whose states are kept, so that one can go back to them."""
 TITLE = 80
 """Characters of a thread's title."""
 GRACE = 30.0

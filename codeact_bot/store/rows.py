@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from codeact_bot.store import documents, records
 from codeact_bot.store.documents import Document
-from codeact_bot.types import Incoming, Outcome, Part, Snapshot, Step, Thread, Turn, now
+from codeact_bot.types import Incoming, Outcome, Part, Snapshot, Step, Thread, Turn, now, step_mark
 
 OUTCOME_BYTES = 1024 * 1024
 """Bytes of the longest answer: while a turn ends, its thread's document holds it."""
@@ -32,7 +32,8 @@ def ended(incoming: Incoming, opened: Document, steps: Sequence[Step]) -> Docume
     """Return the fields of a turn that change when it has ended."""
     outcome = documents.decode(Outcome, opened["outcome"])
     row = {"state": "ended", "outcome": opened["outcome"], "ended": opened["ended"], "reply": opened["reply"]}
-    return row | {"steps": versions(opened)} | documents.document(records.card(incoming, steps, outcome))
+    ran = [step_mark(opened["turn"], step.index) for step in steps if step.ran]
+    return row | {"steps": versions(opened), "ran": ran[-1] if ran else ""} | documents.document(records.card(incoming, steps, outcome))
 
 
 def versions(opened: Document) -> list[str]:

@@ -192,3 +192,17 @@ def test_the_invite_link_names_the_application_and_its_permissions() -> None:
     with pytest.raises(ConfigurationInvalid, match="not a bot token"):
         invite_link("nonsense")
 
+
+
+async def test_a_conversation_can_be_rewound(world: World) -> None:
+    await world.ask("first")
+    await world.core.answer("One.")
+    await world.ada.send(world.thread, "second")
+    await world.core.answer("Two.")
+    refused = await world.bob.slash(world.thread, "codeact rewind", questions=1)
+    assert "only the person who asked" in refused.response.content
+    used = await world.ada.slash(world.thread, "codeact rewind", questions=1)
+    assert "goes on after question 1" in used.response.content
+    await world.ada.send(world.thread, "third")
+    await world.core.answer("Three.")
+    assert [turn.incoming.text for turn in await world.core.store.turns(world.core.accepted[2].thread)] == ["first", "third"]

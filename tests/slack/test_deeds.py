@@ -251,3 +251,23 @@ async def test_a_file_that_is_too_large_gets_a_sentence(world: World, monkeypatc
 
     await until(told)
     assert world.core.accepted[0].files == ()
+
+
+async def test_a_conversation_can_be_rewound(world: World) -> None:
+    ts = await world.ask("first")
+    await world.core.answer("One.", STEPS)
+    await world.ask("second", thread=ts)
+    await world.core.answer("Two.")
+    await world.slack.command("rewind 3")
+    await whispered(world, "has 2 answered questions")
+    await world.slack.command("rewind x")
+    await whispered(world, "How many questions back")
+    await world.slack.command("rewind")
+    await whispered(world, "goes on after question 1")
+    await world.ask("third", thread=ts)
+    await world.core.answer("Three.")
+    first, second, third = world.core.accepted
+    assert first.thread == second.thread != third.thread
+    assert [turn.incoming.text for turn in await world.core.store.turns(third.thread)] == ["first", "third"]
+    assert len(await world.core.store.turns(first.thread)) == 2
+    assert (await world.slack.posts())[-1]["thread_ts"] == ts

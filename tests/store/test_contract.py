@@ -10,6 +10,7 @@ import pytest
 
 from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound
 from codeact_bot.ports import Store
+from codeact_bot.store import records
 from codeact_bot.types import (
     Answer,
     Ending,
@@ -24,6 +25,7 @@ from codeact_bot.types import (
     Status,
     Table,
     ThreadId,
+    Turn,
     now,
     step_mark,
 )
@@ -461,3 +463,59 @@ async def test_arrivals_are_told_wherever_they_were_taken_in(store: Store) -> No
     heard.cancel()
     await asyncio.wait([heard])
     await arrivals.aclose()  # type: ignore[attr-defined]
+
+
+async def stated(store: Store, name: str, thread: ThreadId, data: bytes) -> Turn:
+    """A turn whose code left a state."""
+    await store.push(message(name, thread, text=f"Question {name}?"))
+    lease = await claimed(store)
+    turn = await store.open_turn(lease)
+    await store.save_step(lease, turn.id, step(0))
+    await store.save_step(lease, turn.id, step(0, execution=replace(ran(), output=name)))
+    done = await store.end_turn(lease, turn.id, ANSWERED)
+    await store.save_snapshot(lease, Snapshot(parts=(Part.of(data), Part.of(b"shared")), mark=step_mark(turn.id, 0)))
+    await store.keep_state(lease, turn.id)
+    await store.release(lease)
+    return done
+
+
+async def test_a_fork_has_history_and_state_of_then_and_the_other_stays(store: Store) -> None:
+    past = [await stated(store, name, ONE, name.encode()) for name in ("a", "b", "c")]
+    await store.permit(ONE, "u2")
+    fork = ThreadId("fork:1")
+    await store.fork(ONE, fork, 2)
+    turns = await store.turns(fork)
+    assert [(turn.incoming.id, turn.incoming.thread, turn.reply) for turn in turns] == [("a", fork, ""), ("b", fork, "")]
+    assert [turn.steps for turn in turns] == [turn.steps for turn in past[:2]]
+    assert len({turn.id for turn in (*turns, *past)}) == 5
+    state = await store.load_snapshot(fork)
+    assert state is not None
+    assert ([part.data for part in state.parts], state.behind) == ([b"b", b"shared"], False)
+    about = await store.thread(fork)
+    assert (about.turns, about.title, about.permitted) == (2, (await store.thread(ONE)).title, ("u2",))
+    await stated(store, "d", fork, b"d")
+    await stated(store, "e", ONE, b"e")
+    assert [turn.incoming.id for turn in await store.turns(fork)] == ["a", "b", "d"]
+    assert [turn.incoming.id for turn in await store.turns(ONE)] == ["a", "b", "c", "e"]
+    assert [turn.incoming.thread for turn in await store.find(Query(text="Question", thread=fork))] == [fork] * 3
+
+
+async def test_a_fork_from_the_beginning_is_empty_and_one_of_nothing_is_refused(store: Store) -> None:
+    await stated(store, "a", ONE, b"a")
+    await store.fork(ONE, TWO, 0)
+    assert await store.turns(TWO) == []
+    assert await store.load_snapshot(TWO) is None
+    with pytest.raises(ThreadNotFound):
+        await store.fork(ThreadId("test:none"), ThreadId("fork:2"), 1)
+
+
+async def test_states_of_long_ago_go_and_a_fork_there_says_that_its_state_is_lost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "STATES", 2)
+    for name in "abcd":
+        await stated(store, name, ONE, name.encode())
+    for turns, found in ((4, [b"d", b"shared"]), (3, [b"c", b"shared"]), (1, [])):
+        fork = ThreadId(f"fork:{turns}")
+        await store.fork(ONE, fork, turns)
+        state = await store.load_snapshot(fork)
+        assert state is not None
+        assert ([part.data for part in state.parts], state.behind) == (found, not found)

@@ -14,11 +14,12 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from codeact_bot.errors import LeaseLost, StoreUnavailable
-from codeact_bot.store import rows
+from codeact_bot.store import records, rows
 from codeact_bot.store.mongo import MongoStore
 from codeact_bot.types import Ending, Execution, File, Part, Query, Snapshot, Status, Table, now
 from tests import parts, replica_set
 from tests.store.make import ANSWERED, ANY, MINUTE, ONE, TWO, answered, begun, claimed, message, ran, step
+from tests.store.test_contract import stated
 
 pytestmark = pytest.mark.needs("mongo")
 
@@ -241,3 +242,12 @@ async def test_an_index_of_an_older_version_makes_room(open_mongo: Open, raw: An
     indexes = await raw["files.files"].index_information()
     assert indexes["filename_1"]["unique"]
     assert (await raw["turns"].index_information())["started_-1_number_-1"]["key"] == [("started", -1), ("number", -1)]
+
+
+async def test_forks_share_the_bytes_of_their_states_and_nothing_is_left_over(store: MongoStore, raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "STATES", 1)
+    for name in "abc":
+        await stated(store, name, ONE, name.encode())
+    await store.fork(ONE, TWO, 3)
+    uses = {each["filename"]: each["uses"] async for each in raw["snapshots.files"].find()}
+    assert uses == {Part.of(b"c").digest: 3, Part.of(b"shared").digest: 3}, "the thread, its last turn, the fork"

@@ -1,0 +1,78 @@
+"""What MemoryStore keeps of a thread and of a turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from codeact_bot.store import records
+from codeact_bot.types import Incoming, Query, Snapshot, Thread, ThreadId, Turn, now
+
+
+@dataclass(slots=True)
+class RememberedTurn:
+    """A turn, and what a search compares of it."""
+
+    turn: Turn
+    card: records.Card
+    number: int
+    token: int
+    undone: bool = False
+    snapshot: Snapshot | None = None
+
+    def matches(self, query: Query) -> bool:
+        """Whether a query finds it."""
+        turn, card = self.turn, self.card
+        return not self.undone and all((
+            query.thread in (None, turn.incoming.thread),
+            turn.incoming.thread.startswith(query.prefix),
+            not query.person or records.fold(query.person) in card.people,
+            query.ending is None or (turn.outcome is not None and turn.outcome.ending is query.ending),
+            not query.error or records.fold(query.error) in card.errors,
+            query.since is None or turn.started >= query.since,
+            query.until is None or turn.started < query.until,
+            set(records.wanted_words(query)) <= set(card.words),
+        ))
+
+
+@dataclass(slots=True)
+class RememberedThread:
+    """A thread: its queue, its lease, its turns, its state."""
+
+    id: ThreadId
+    title: str
+    created: datetime
+    updated: datetime
+    pending: list[tuple[int, Incoming]] = field(default_factory=list)
+    seen: dict[str, None] = field(default_factory=dict)
+    people: dict[str, None] = field(default_factory=dict)
+    turns: list[RememberedTurn] = field(default_factory=list)
+    token: int = 0
+    owner: str = ""
+    until: datetime | None = None
+    stop: str = ""
+    snapshot: Snapshot | None = None
+    ran: str = ""
+    permitted: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def held(self) -> bool:
+        """Whether a live lease holds it."""
+        return self.until is not None and self.until > now()
+
+    @property
+    def ended(self) -> list[RememberedTurn]:
+        """The turns of its history."""
+        return [each for each in self.turns if each.turn.outcome is not None and not each.undone]
+
+    def view(self) -> Thread:
+        """Describe it."""
+        return Thread(
+            id=self.id,
+            title=self.title,
+            participants=tuple(self.people),
+            turns=len(self.ended),
+            created=self.created,
+            updated=self.updated,
+            permitted=tuple(self.permitted),
+        )
