@@ -102,3 +102,17 @@ def running_for(home):
         if str(home) in line and process.name != str(os.getpid()):
             found.append(line)
     return found
+
+
+def test_a_conversation_can_be_forked_on_the_command_line(home, thread):
+    with started(home, "fork", thread, "--at", "2") as process:
+        printed, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    fork = printed.split()[0]
+    assert printed.rstrip().endswith(f"Go on with: codeact-bot chat --thread {fork}")
+    with started(home, "history", "--thread", fork) as process:
+        assert len(process.communicate(timeout=60)[0].splitlines()) == 2
+    with started(home, "fork", "terminal:none") as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "There is no conversation" in said
