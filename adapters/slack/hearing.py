@@ -30,6 +30,8 @@ QUEUED = "hourglass_flowing_sand"
 STOPPED = "octagonal_sign"
 SPOKEN = {None, "file_share", "thread_broadcast"}
 """Kinds of messages that people write."""
+TOMBSTONE = "tombstone"
+"""What Slack leaves of a deleted message that has a thread: a change of it, not a deletion."""
 LIMIT = Bounds().file_bytes
 ATTEMPTS = 3
 
@@ -93,10 +95,12 @@ class Ear:
         Returns the question where it was new; `mark` then shows whether it has to wait.
         """
         match event.get("subtype"):
+            case "message_changed" if (event.get("message") or {}).get("subtype") == TOMBSTONE:
+                await self._deleted(event, str(event["message"]["ts"]), team)
             case "message_changed":
                 await self._edited(event, team)
             case "message_deleted":
-                await self._deleted(event, team)
+                await self._deleted(event, str(event.get("deleted_ts") or event["ts"]), team)
             case kind if kind in SPOKEN and not event.get("bot_id") and event.get("user") not in (None, self.bot):
                 heard = Heard.of(event, team)
                 return await self._once(message_id(heard.channel, heard.ts), heard)
@@ -196,12 +200,12 @@ class Ear:
             await self.mark(fresh)
             return
         offer = button("Run the edited question", "edited", f"{heard.channel}/{heard.thread}/{heard.ts}", "primary")
-        said = "You edited your question. I have answered the one before."
+        said = "You edited your question. The answer is for the one before."
         await self.wire.whisper(heard.channel, heard.user, heard.spot.thread, said, [note(said), actions(offer)])
 
-    async def _deleted(self, event: dict[str, Any], team: str) -> None:
+    async def _deleted(self, event: dict[str, Any], ts: str, team: str) -> None:
         """Give up the question that a deleted message asked."""
-        before = {**(event.get("previous_message") or {}), "channel": event["channel"], "ts": event.get("deleted_ts") or event["ts"]}
+        before = {**(event.get("previous_message") or {}), "channel": event["channel"], "ts": ts}
         found = await self.find(Heard.of(before, team))
         if found is not None and found[1].place >= 0:
             await patient(lambda: self.counter.inbox.withdraw(found[0], found[1].incoming.id))

@@ -130,6 +130,19 @@ async def test_deleting_the_question_stops_it(world: World) -> None:
     await until(lambda: bool(world.core.stopped))
 
 
+async def test_deleting_a_question_that_has_a_thread_stops_it(world: World) -> None:
+    """Slack announces that as a change: the message stays as a tombstone for its thread."""
+    ts = await world.ask("first")
+    await world.core.begin()
+    before = {"type": "message", "ts": ts, "thread_ts": ts, "user": ANN, "text": f"<@{BOT}> first"}
+    left = {"type": "message", "subtype": "tombstone", "ts": ts, "thread_ts": ts, "user": "USLACKBOT", "text": "This message was deleted.", "hidden": True}
+    event = {"type": "message", "subtype": "message_changed", "channel": CHANNEL, "ts": "9.1", "event_ts": "9.1", "message": left, "previous_message": before}
+    name = await world.proxy.inject("events_api", {"type": "event_callback", "team_id": TEAM, "event_id": "E9", "event": event})
+    await until(lambda: world.proxy.acknowledged(name))
+    assert world.core.stopped
+    assert not await world.slack.whispers()
+
+
 async def test_ask_by_command_posts_the_question_and_goes_on_in_its_thread(world: World) -> None:
     await world.slack.command("ask What is <!channel> 2 + 2?")
     await until(lambda: bool(world.core.accepted))
@@ -150,7 +163,8 @@ async def test_stop_history_and_help_by_command(world: World) -> None:
     await world.slack.command("stop", user=BOB)
     await whispered(world, "None of your questions")
     await world.slack.command("stop")
-    await until(lambda: bool(world.core.stopped))
+    await whispered(world, "Stopping “How many sheep?”")
+    assert world.core.stopped
     await world.ask("How many goats?", channel=OTHER)
     await world.slack.command("history sheep")
     assert "goats" not in shown(await whispered(world, "How many sheep?"))
