@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import discord
 import pytest
 
+from adapters.common.commands import NAMES
 from adapters.slack.manifest import SCOPES
 from codeact_bot import cli, serve
 from codeact_bot.errors import ConfigurationInvalid
@@ -29,7 +30,9 @@ def test_the_manifest_asks_for_socket_mode_and_what_is_used(capsys):
     assert manifest["settings"]["socket_mode_enabled"] is True
     assert set(manifest["oauth_config"]["scopes"]["bot"]) == set(SCOPES)
     assert {"app_mention", "message.im", "message.channels", "message.groups", "app_home_opened"} <= set(manifest["settings"]["event_subscriptions"]["bot_events"])
-    assert [each["command"] for each in manifest["features"]["slash_commands"]] == ["/codeact"]
+    (command,) = manifest["features"]["slash_commands"]
+    assert command["command"] == "/codeact"
+    assert [name for name in NAMES if name not in command["usage_hint"].replace("[ask]", "ask").split()] == []
     assert [each["callback_id"] for each in manifest["features"]["shortcuts"]] == ["codeact_run"]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters.render import one_line
-from codeact_bot.types import Ending, Turn
+from codeact_bot.types import Ending, Incoming, Turn
 
 NAMES = ("ask", "stop", "history", "export", "new", "rewind", "allow", "help")
 KINDS = ("md", "json", "ipynb", "jsonl")
@@ -49,6 +49,11 @@ def is_stop(text: str) -> bool:
     return text.strip().strip(".!…").strip().lower() in STOPS
 
 
+def stopping(incoming: Incoming) -> str:
+    """Say which question is being stopped: several of a person may run in a channel."""
+    return f"Stopping “{one_line(incoming.text, 60)}”."
+
+
 def history_text(turns: Sequence[Turn], tame: Callable[[str], str]) -> str:
     """List questions with their answers' beginnings, as Markdown; `tame` defuses what people and models wrote."""
     if not turns:
@@ -71,7 +76,7 @@ I show the code, mend its errors, and post tables, plots and files.
 
 - **Ask**: {mention} and your question in a channel, a direct message, or `/codeact ask …`. Attach files to work with them.
 - **Go on**: write in the thread; variables and files are still there. What you write while I work is answered next.
-- **Stop**: the button, or the word “stop”. Deleting the question stops it, too.
+- **Stop**: the button, the word “stop”, or `/codeact stop`. Deleting the question stops it, too.
 - `/codeact history [words]` what was asked · `/codeact export [md|json|ipynb|jsonl]` this conversation as a file
 - `/codeact new` forget this conversation and begin another · `/codeact rewind [N]` go on as if the last N questions had not been asked
 - `/codeact allow @person` let somebody else stop and retry

@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
-from adapters.common.commands import help_text, history_text
+from adapters.common.commands import help_text, history_text, stopping
 from adapters.common.counter import Counter
 from adapters.common.neutral import discord_markdown
 from adapters.discord.hearing import Ear
@@ -77,15 +77,20 @@ class Commands:
         )
 
     async def stop(self, interaction: discord.Interaction) -> str:
-        """Stop what runs here."""
+        """Stop what runs here; in a channel, the person's last question in one of its threads."""
         thread = await self._counter.conversation(self._place(interaction))
-        running = await self._counter.running(thread) if thread else None
-        if thread is None or running is None:
+        running = await (self._counter.running(thread) if thread else self._own_running(interaction))
+        if running is None:
             return "Nothing is running here."
-        if not may_steer(self._access, self._who(interaction), running.author, await self._counter.permitted(thread)):
+        if not may_steer(self._access, self._who(interaction), running.author, await self._counter.permitted(running.thread)):
             return REFUSED_STEER
-        await self._counter.inbox.stop(thread)
-        return "Stopping."
+        await self._counter.inbox.stop(running.thread)
+        return discord_markdown(stopping(running))
+
+    async def _own_running(self, interaction: discord.Interaction) -> Incoming | None:
+        query = Query(prefix=guild_place(interaction), person=str(interaction.user.id), limit=FOUND)
+        asked = [turn.incoming for turn in await self._counter.desk.find(query) if turn.outcome is None]
+        return next((each for each in asked if Spot.parse(each.place).channel == interaction.channel_id), None)
 
     async def history(self, interaction: discord.Interaction, words: str) -> str:
         """List this conversation's questions, or those with certain words."""
@@ -183,7 +188,7 @@ def register(tree: app_commands.CommandTree[discord.Client], commands: Commands)
     async def ask(interaction: discord.Interaction, question: str, file: discord.Attachment | None = None) -> None:
         await commands.attend(interaction, commands.ask(interaction, question, file))
 
-    @group.command(description="Stop what is running in this thread")
+    @group.command(description="Stop what is running in this thread, or your last question in this channel")
     async def stop(interaction: discord.Interaction) -> None:
         await commands.attend(interaction, commands.stop(interaction))
 

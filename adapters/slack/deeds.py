@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
-from adapters.common.commands import KINDS, Command, did_you_mean, help_text, history_text, parse
+from adapters.common.commands import KINDS, Command, did_you_mean, help_text, history_text, parse, stopping
 from adapters.common.counter import Counter
 from adapters.common.neutral import slack_text
 from adapters.common.pace import PlatformDown, TryLater
@@ -196,7 +196,7 @@ class Hand:
         if turn is None:
             return "None of your questions in this channel is being answered. To stop somebody else's, press Stop below it."
         await self._counter.inbox.stop(turn.incoming.thread)
-        return "Stopping."
+        return stopping(turn.incoming)
 
     async def _export(self, caller: Caller, kind: str) -> str:
         if kind not in KINDS:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import nbformat
 import pytest
+from discord import app_commands
 
+from adapters.common.commands import NAMES
 from adapters.discord import invite_link
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.types import Access, CodeError, File, Status
@@ -111,6 +113,24 @@ async def test_stop_history_export_new_allow_and_help_by_command(world: World) -
     assert world.core.stopped
     helped = await world.bob.slash(thread, "codeact help")
     assert "I answer questions by writing and running Python" in helped.response.content
+
+
+async def test_stop_in_a_channel_stops_ones_own_last_question_there(world: World) -> None:
+    await world.ask("How many sheep?")
+    await world.core.begin()
+    await world.ada.slash(world.channel, "codeact ask", question="How many goats?")
+    await world.core.begin()
+    other = world.guild.create_text_channel("other")
+    assert (await world.ada.slash(other, "codeact stop")).response.content == "Nothing is running here."
+    assert (await world.bob.slash(world.channel, "codeact stop")).response.content == "Nothing is running here."
+    assert not world.core.stopped
+    assert (await world.ada.slash(world.channel, "codeact stop")).response.content == "Stopping “How many goats?”."
+    assert world.core.stopped == [world.core.accepted[1].thread]
+
+
+def test_every_command_is_registered(world: World) -> None:
+    (group,) = [each for each in world.adapter.client.tree.get_commands() if isinstance(each, app_commands.Group)]
+    assert {each.name for each in group.commands} == set(NAMES)
 
 
 async def test_history_export_and_new(world: World) -> None:
