@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from adapters.render import clean
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]{0,20})[^\n]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+)\1(?!`)")
+_CODE = re.compile(r"(?<![`\\])(`{1,2})(?!`)([^`\n]+)\1(?!`)")
+_BARE = r"(?<!\\)((?:\\\\)*)"
+"""Before what no backslash takes the meaning from: two of them are one that is shown."""
 _LINK = re.compile(r"(!?)\[([^\]\n]*)\]\(\s*<?([^)\s>]+)>?[^)\n]*\)")
 _ADDRESS = re.compile(r"(?:https?://)?((?:[\w-]+\.)+[a-z]{2,})(?:[/:?#]|\b)", re.IGNORECASE)
 _TICK = "\u02cb"
@@ -54,11 +56,11 @@ def _discord_prose(text: str) -> str:
 
 
 def _discord_plain(text: str) -> str:
-    text = text.replace("`", "\\`")
+    text = re.sub(f"{_BARE}`", r"\1\\`", text)
     text = _LINK.sub(lambda link: honest_link(link[2], link[3]), text)
     text = re.sub(r"<(?=[@#:/])", r"<\\", text)
-    text = re.sub(r"<(?=(?:a|t|id):)", r"\\<", text)
-    text = re.sub(r"@(?=everyone|here)", r"\\@", text)
+    text = re.sub(f"{_BARE}<(?=(?:a|t|id):)", r"\1\\<", text)
+    text = re.sub(f"{_BARE}@(?=everyone|here)", r"\1\\@", text)
     return re.sub(r"^(\s*(?:> ?)*)-#", r"\1\\-#", text, flags=re.MULTILINE)
 
 

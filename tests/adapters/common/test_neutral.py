@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.common.neutral import discord_code, discord_markdown, slack_text
@@ -17,14 +17,17 @@ TEXT = st.lists(st.sampled_from(NASTY), max_size=12).map("".join)
 def outside_code(text):
     """Return what Discord reads as text: without fences and inline code."""
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    return re.sub(r"(?<![\\`])(`{1,2})(?!`)[^`\n]+\1(?!`)", "", text)
+    return re.sub(r"(?<![\\`])((?:\\\\)*)(`{1,2})(?!`)[^`\n]+\2(?!`)", r"\1", text)
 
 
 @given(TEXT)
+@example("\\`<@123>`")
+@example("\\` x `<@123>`")
+@example("\\@everyone \\\\<t:0:R>")
 def test_nothing_works_outside_of_code_in_discord(text):
     shown = outside_code(discord_markdown(text))
-    assert not re.search(r"<(@|#|:|/)|(?<!\\)<(a:|t:|id:)", shown)
-    assert not re.search(r"(?<!\\)@(everyone|here)", shown)
+    assert not re.search(r"<(@|#|:|/)", shown)
+    assert not re.search(r"(?<!\\)(\\\\)*(<(a:|t:|id:)|@(everyone|here))", shown)
     assert not re.search(r"^\s*-#", shown, re.MULTILINE)
     assert not [c for c in shown if unicodedata.category(c) == "Cf" or c == "\x1b"]
 
