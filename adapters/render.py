@@ -15,7 +15,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u070f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"
     "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
 )
-_ENDING_MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗"}
+_ENDING_MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗", Ending.MISSED: "■"}
 
 
 def clean(text: str) -> str:

@@ -6,13 +6,16 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.window import Window
 from codeact_bot.clock import Clock
+from codeact_bot.delivery import prefixes
 from codeact_bot.errors import ImageUnavailable, SandboxUnavailable
 from codeact_bot.ports import ChatAdapter, Model, Progress, Sandbox, Store
+from codeact_bot.schedule import Scheduler
 from codeact_bot.service import Service
 from codeact_bot.sessions import Sessions
 from codeact_bot.settings import Settings
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 
 HIBERNATE_SECONDS = 10.0
 """How often to look for sandboxes that nobody uses."""
+SCHEDULE_SECONDS = 1.0
+"""How often to look for schedules that are due."""
 REAP_SECONDS = 300.0
 """How often to look for sandboxes of dead workers."""
 
@@ -46,6 +51,7 @@ class App:
     model: Model
     sessions: Sessions
     loop: Loop
+    clock: Clock
     fallbacks: tuple[str, ...] = ()
     """Why something is not as preferred, one sentence each."""
 
@@ -60,6 +66,13 @@ class App:
             concurrency=settings.concurrency,
             grace=settings.grace_seconds,
         )
+
+    def run_schedules(self, service: Service, *adapters: ChatAdapter) -> None:
+        """From now on, send what schedules of these adapters' channels are due for."""
+        settings = self.settings
+        grace = timedelta(minutes=settings.misfire_minutes)
+        scheduler = Scheduler(self.store, service, settings.access, lambda: prefixes(adapters), grace)
+        self.clock.every(SCHEDULE_SECONDS, scheduler.tick, "schedule")
 
 
 @asynccontextmanager
@@ -80,7 +93,16 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
         clock.every(HIBERNATE_SECONDS, lambda: sessions.hibernate(settings.hibernate_minutes * 60), "hibernate")
         clock.every(REAP_SECONDS, sandbox.reap, "reap")
         await stack.enter_async_context(clock)
-        yield App(settings=settings, store=store, sandbox=sandbox, model=model, sessions=sessions, loop=loop, fallbacks=tuple(fallbacks))
+        yield App(
+            settings=settings,
+            store=store,
+            sandbox=sandbox,
+            model=model,
+            sessions=sessions,
+            loop=loop,
+            clock=clock,
+            fallbacks=tuple(fallbacks),
+        )
 
 
 def make_loop(settings: Settings, model: Model, sandbox: Sandbox) -> Loop:

@@ -21,7 +21,7 @@ from codeact_bot.screen import Screen
 from codeact_bot.settings import load
 from codeact_bot.types import Ending, Query, ThreadId, Turn
 
-MARKS = {Ending.ANSWERED: "green", Ending.LIMIT: "yellow", Ending.STOPPED: "yellow", Ending.FAILED: "red"}
+MARKS = {Ending.ANSWERED: "green", Ending.LIMIT: "yellow", Ending.STOPPED: "yellow", Ending.FAILED: "red", Ending.MISSED: "yellow"}
 
 
 async def history(arguments: argparse.Namespace) -> int:

@@ -58,7 +58,7 @@ def _history(history: argparse.ArgumentParser) -> None:
     history.add_argument("text", nargs="*", help="words in the question, the code, the output or the answer")
     history.add_argument("--thread", metavar="ID", help="only this conversation")
     history.add_argument("--person", metavar="NAME", default="", help="only what this person asked")
-    history.add_argument("--status", choices=["answered", "limit", "stopped", "failed"], help="only turns that ended so")
+    history.add_argument("--status", choices=["answered", "limit", "stopped", "failed", "missed"], help="only turns that ended so")
     history.add_argument("--error", metavar="TYPE", default="", help="only turns in which this error occurred, such as KeyError")
     history.add_argument("--since", metavar="WHEN", type=when, help="a date (2026-11-01) or an age (90m, 12h, 7d)")
     history.add_argument("--until", metavar="WHEN", type=when, help="likewise")

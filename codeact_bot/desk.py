@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from codeact_bot.export import export
 from codeact_bot.ports import Store
-from codeact_bot.types import File, Incoming, Query, Thread, ThreadId, Turn
+from codeact_bot.rhythm import Rhythm
+from codeact_bot.schedule import Schedules
+from codeact_bot.types import File, Incoming, Order, Query, Schedule, Thread, ThreadId, Turn
 
 
 class StoreDesk:
@@ -17,6 +20,7 @@ class StoreDesk:
     def __init__(self, store: Store) -> None:
         """Take the store."""
         self._store = store
+        self._schedules = Schedules(store)
 
     async def turn(self, turn_id: str) -> Turn:
         """A turn, ended or not. Raises TurnNotFound."""
@@ -64,3 +68,36 @@ class StoreDesk:
         fork = ThreadId(f"{thread.partition('#')[0]}#{secrets.token_hex(4)}")
         await self._store.fork(thread, fork, turns)
         return fork
+
+    async def order(self, order: Order) -> Schedule:
+        """Make a schedule. Raises ScheduleRefused."""
+        return await self._schedules.make(order)
+
+    async def schedules(self, channel: str) -> Sequence[Schedule]:
+        """The schedules of a channel, the first made first."""
+        return await self._store.schedules(channel=channel)
+
+    async def schedule(self, schedule_id: str) -> Schedule:
+        """Raises ScheduleNotFound."""
+        return await self._store.schedule(schedule_id)
+
+    async def pause(self, schedule_id: str) -> Schedule:
+        """Let a schedule rest. Raises ScheduleNotFound."""
+        return await self._schedules.pause(schedule_id)
+
+    async def resume(self, schedule_id: str) -> Schedule:
+        """Let a schedule run again from now on. Raises ScheduleNotFound."""
+        return await self._schedules.resume(schedule_id)
+
+    async def remove_schedule(self, schedule_id: str) -> None:
+        """Remove a schedule. Raises ScheduleNotFound."""
+        await self._store.remove_schedule(schedule_id)
+
+    async def run_now(self, schedule_id: str, name: str) -> Incoming:
+        """Return the message of one run of a schedule, to be handed in; `name` tells this wish from others. Raises ScheduleNotFound."""
+        return await self._schedules.run_now(schedule_id, name)
+
+    def upcoming(self, schedule: Schedule, count: int) -> Sequence[datetime]:
+        """The next times of a schedule, in its time zone; none while it is paused."""
+        rhythm = Rhythm(cron=schedule.cron, zone=schedule.zone)
+        return rhythm.times(schedule.next - timedelta(seconds=1), count) if schedule.next else []

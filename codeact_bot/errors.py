@@ -55,5 +55,13 @@ class TurnNotFound(CodeactError):
     """There is no such turn."""
 
 
+class ScheduleNotFound(CodeactError):
+    """There is no such schedule."""
+
+
+class ScheduleRefused(CodeactError):
+    """A schedule's times cannot be understood, or it asks for too much."""
+
+
 class RunFailed(CodeactError):
     """A turn asked for through the Python API ended without an answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from codeact_bot.types import (
@@ -14,9 +15,11 @@ from codeact_bot.types import (
     Incoming,
     Lease,
     Message,
+    Order,
     Outcome,
     Preparing,
     Query,
+    Schedule,
     Snapshot,
     Step,
     Thread,
@@ -218,6 +221,30 @@ class Store(Protocol):
     async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> None:
         """Begin a conversation with the history and the state that another had after so many of its turns. Raises ThreadNotFound."""
 
+    async def save_schedule(self, schedule: Schedule) -> None:
+        """Keep a new schedule."""
+
+    async def schedule(self, schedule_id: str) -> Schedule:
+        """Raises ScheduleNotFound."""
+
+    async def schedules(self, *, channel: str = "", person: str = "") -> Sequence[Schedule]:
+        """The schedules of a channel, of a person, or all, the first made first; at most 1,000."""
+
+    async def set_next(self, schedule_id: str, at: datetime | None) -> Schedule:
+        """Say when a schedule runs next; None pauses it. Raises ScheduleNotFound."""
+
+    async def remove_schedule(self, schedule_id: str) -> Schedule:
+        """Remove a schedule. Raises ScheduleNotFound."""
+
+    async def due(self, prefixes: Sequence[str]) -> tuple[datetime, Sequence[Schedule]]:
+        """The store's time, and the schedules of channels that begin with a prefix which are due by it or have a run that has begun."""
+
+    async def begin_fire(self, schedule: Schedule, incoming: Incoming, following: datetime | None) -> bool:
+        """Begin the run that a schedule is due for, and say when the next one is; False where another worker has, or it was changed meanwhile."""
+
+    async def fired(self, schedule_id: str, incoming_id: str) -> None:
+        """Remember that the message of a run is in the queue."""
+
     async def aclose(self) -> None:
         """Close connections."""
 
@@ -270,6 +297,31 @@ class Desk(Protocol):
 
     async def fork(self, thread: ThreadId, turns: int) -> ThreadId:
         """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound."""
+
+
+    async def order(self, order: Order) -> Schedule:
+        """Make a schedule. Raises ScheduleRefused."""
+
+    async def schedules(self, channel: str) -> Sequence[Schedule]:
+        """The schedules of a channel, the first made first."""
+
+    async def schedule(self, schedule_id: str) -> Schedule:
+        """Raises ScheduleNotFound."""
+
+    async def pause(self, schedule_id: str) -> Schedule:
+        """Let a schedule rest. Raises ScheduleNotFound."""
+
+    async def resume(self, schedule_id: str) -> Schedule:
+        """Let a schedule run again from now on. Raises ScheduleNotFound."""
+
+    async def remove_schedule(self, schedule_id: str) -> None:
+        """Remove a schedule. Raises ScheduleNotFound."""
+
+    async def run_now(self, schedule_id: str, name: str) -> Incoming:
+        """Return the message of one run of a schedule, to be handed in; `name` tells this wish from others. Raises ScheduleNotFound."""
+
+    def upcoming(self, schedule: Schedule, count: int) -> Sequence[datetime]:
+        """The next times of a schedule, in its time zone; none while it is paused."""
 
 
 class Reply(Protocol):

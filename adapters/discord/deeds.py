@@ -71,7 +71,8 @@ class Hand:
         assert interaction.channel_id is not None
         spot = Spot(way=Way.HERE, channel=interaction.channel_id, message=interaction.id)
         thread = await self._here(interaction, turn.incoming.thread)
-        await self._ear.accept(replace(turn.incoming, id=str(interaction.id), thread=thread, place=str(spot), at=interaction.created_at))
+        fresh = replace(turn.incoming, id=str(interaction.id), thread=thread, place=str(spot), at=interaction.created_at, fire=None)
+        await self._ear.accept(fresh)
         return ""
 
     async def _here(self, interaction: discord.Interaction, fallback: ThreadId) -> ThreadId:

@@ -10,14 +10,16 @@ from datetime import datetime, timedelta
 from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound, TurnNotFound
 from codeact_bot.store import records
 from codeact_bot.store.remembered import RememberedThread, RememberedTurn
+from codeact_bot.store.remembered_schedules import RememberedSchedules
 from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
 
 
-class MemoryStore:
+class MemoryStore(RememberedSchedules):
     """A Store that forgets everything with its process; it answers as MongoStore does."""
 
     def __init__(self) -> None:
         """Make an empty store."""
+        super().__init__()
         self._threads: dict[ThreadId, RememberedThread] = {}
         self._files: dict[str, bytes] = {}
         self._places: dict[str, ThreadId] = {}

@@ -20,6 +20,7 @@ NEWEST: Keys = (("started", -1), ("number", -1))
 INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "threads": (((("waiting", 1), ("_id", 1)), False), ((("updated", -1),), False)),
     "owed": (((("until", 1),), False),),
+    "schedules": (((("next", 1),), False), ((("order.channel", 1),), False), ((("order.author.id", 1),), False)),
     "turns": (
         ((("thread", 1), ("state", 1), ("number", -1)), False),
         *((((field, 1), *NEWEST), False) for field in ("thread", "people", "errors", "words", "outcome.ending")),

@@ -175,6 +175,11 @@ def no_turn(turn_id: str) -> str:
     return f"There is no answer with the id {turn_id!r} any more. It was removed, or this bot now uses another database."
 
 
+def no_schedule(schedule_id: str) -> str:
+    """Phrase that a schedule does not exist."""
+    return f"There is no schedule {schedule_id!r} any more. `/codeact schedule list` shows those of a channel."
+
+
 def no_file(digest: str) -> str:
     """Phrase that the store has no such bytes."""
     return f"The store holds no file with the digest {digest}. It was never saved, or it was removed with its conversation."
