@@ -11,7 +11,7 @@ from codeact_bot.export import export
 from codeact_bot.ports import Store
 from codeact_bot.rhythm import Rhythm
 from codeact_bot.schedule import Schedules
-from codeact_bot.types import File, Incoming, Order, Query, Schedule, Thread, ThreadId, Turn
+from codeact_bot.types import File, Fork, Incoming, Order, Query, Schedule, Thread, ThreadId, Turn
 
 
 class StoreDesk:
@@ -63,11 +63,11 @@ class StoreDesk:
         """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
         await self._store.permit(thread, person)
 
-    async def fork(self, thread: ThreadId, turns: int) -> ThreadId:
+    async def fork(self, thread: ThreadId, turns: int) -> Fork:
         """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound."""
         fork = ThreadId(f"{thread.partition('#')[0]}#{secrets.token_hex(4)}")
-        await self._store.fork(thread, fork, turns)
-        return fork
+        whole = await self._store.fork(thread, fork, turns)
+        return Fork(thread=fork, turns=(await self._store.thread(fork)).turns, whole=whole)
 
     async def order(self, order: Order) -> Schedule:
         """Make a schedule. Raises ScheduleRefused."""

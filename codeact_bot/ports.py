@@ -12,6 +12,7 @@ from codeact_bot.types import (
     Event,
     Execution,
     File,
+    Fork,
     Incoming,
     Lease,
     Message,
@@ -218,8 +219,11 @@ class Store(Protocol):
     async def keep_state(self, lease: Lease, turn_id: str) -> None:
         """Keep the thread's state as that of a turn, too, so that one can go back to it; those of long ago go."""
 
-    async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> None:
-        """Begin a conversation with the history and the state that another had after so many of its turns. Raises ThreadNotFound."""
+    async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> bool:
+        """Begin a conversation with the history and the state that another had after so many of its turns.
+
+        Returns False where code ran in them and its state is no longer kept: then it has the history alone. Raises ThreadNotFound.
+        """
 
     async def save_schedule(self, schedule: Schedule) -> None:
         """Keep a new schedule."""
@@ -295,7 +299,7 @@ class Desk(Protocol):
     async def permit(self, thread: ThreadId, person: str) -> None:
         """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
 
-    async def fork(self, thread: ThreadId, turns: int) -> ThreadId:
+    async def fork(self, thread: ThreadId, turns: int) -> Fork:
         """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound."""
 
 

@@ -385,6 +385,17 @@ class Snapshot:
     """Whether code ran in the conversation after it; without parts, whether anything that was to be kept is lost."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """A conversation that goes on from an earlier point of another."""
+
+    thread: ThreadId
+    turns: int
+    """How many of the other's turns it has."""
+    whole: bool = True
+    """False where code ran in those turns, and its variables and files of then are no longer kept."""
+
+
 def step_mark(turn_id: str, index: int) -> str:
     """Name a step among all steps."""
     return f"{turn_id}/{index}"

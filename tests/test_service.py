@@ -489,7 +489,7 @@ async def test_a_rewound_conversation_goes_on_with_the_variables_of_then(store, 
         async with asyncio.timeout(SOON):
             while service._turns:
                 await asyncio.sleep(0.01)
-        fork = await StoreDesk(store).fork(ONE, 1)
+        fork = (await StoreDesk(store).fork(ONE, 1)).thread
         await service.accept(message("c", fork))
         await chat.ended(3)
     assert [turn.incoming.id for turn in await store.turns(fork)] == ["a", "c"]

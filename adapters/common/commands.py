@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters.render import one_line
-from codeact_bot.types import Ending, Incoming, Turn
+from codeact_bot.types import Ending, Fork, Incoming, Turn
 
 NAMES = ("ask", "stop", "history", "export", "new", "rewind", "allow", "help")
 KINDS = ("md", "json", "ipynb", "jsonl")
@@ -94,6 +94,13 @@ def rewound(argument: str, asked: int) -> int | str:
     return asked - steps
 
 
-def went_back(turns: int) -> str:
+def went_back(fork: Fork) -> str:
     """Say where a conversation goes on after a rewind."""
-    return f"The next message goes on after question {turns}, with the variables and files of then. The conversation so far is kept in the history."
+    return f"The next message goes on after question {fork.turns}, {brought(fork)} The conversation so far is kept in the history."
+
+
+def brought(fork: Fork) -> str:
+    """Say what a fork has of the conversation before it."""
+    if fork.whole:
+        return "with the variables and files of then."
+    return "with its history alone: the variables and files of then are no longer kept."

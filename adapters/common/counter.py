@@ -66,8 +66,9 @@ class Counter:
         left = rewound(argument, (await self.desk.thread(thread)).turns)
         if isinstance(left, str):
             return left
-        await self.desk.move(place, await self.desk.fork(thread, left))
-        return went_back(left)
+        fork = await self.desk.fork(thread, left)
+        await self.desk.move(place, fork.thread)
+        return went_back(fork)
 
     async def waits(self, incoming: Incoming) -> bool:
         """Whether another question is answered before this one."""

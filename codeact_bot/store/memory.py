@@ -129,7 +129,7 @@ class MemoryStore(RememberedSchedules):
         if old is None or records.is_open(old) or not records.is_open(step):
             steps[step.index] = records.bare_step(step)
         if step.ran:
-            thread.ran = step_mark(turn_id, step.index)
+            thread.ran = found.ran = step_mark(turn_id, step.index)
         found.turn = replace(found.turn, steps=tuple(steps[index] for index in sorted(steps)))
 
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
@@ -260,23 +260,23 @@ class MemoryStore(RememberedSchedules):
         for each in thread.turns[: -records.STATES]:
             each.snapshot = None
 
-    async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> None:
-        """Begin a conversation with the history and the state that another had after so many of its turns. Raises ThreadNotFound."""
+    async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> bool:
+        """Begin a conversation with the history and, where it is kept, the state that another had after so many of its turns. Raises ThreadNotFound."""
         found = self._threads.get(thread)
         if found is None:
             raise ThreadNotFound(records.no_thread(thread))
         past = found.ended[: max(0, turns)]
-        last = next((each for each in reversed(past) if any(step.ran for step in each.turn.steps)), None)
+        last = next((each for each in reversed(past) if each.ran), None)
+        state = next((each.snapshot for each in reversed(past) if each.ran or each.snapshot), None)
         self._threads[fork] = RememberedThread(
             id=fork, title=found.title, created=found.created, updated=now(), people=dict(found.people), permitted=dict(found.permitted)
         )
-        if last is not None:
-            index = max(step.index for step in last.turn.steps if step.ran)
-            self._threads[fork].snapshot, self._threads[fork].ran = last.snapshot, step_mark(last.turn.id, index)
+        self._threads[fork].snapshot, self._threads[fork].ran = state, last.ran if last else ""
         for each in past:
             incoming = replace(each.turn.incoming, thread=fork)
             turn = replace(each.turn, id=records.turn_id(incoming), incoming=incoming, reply="")
-            self._threads[fork].turns.append(replace(each, turn=turn, snapshot=None))
+            self._threads[fork].turns.append(replace(each, turn=turn))
+        return last is None or state is not None
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""

@@ -18,6 +18,8 @@ class RememberedTurn:
     number: int
     token: int
     undone: bool = False
+    ran: str = ""
+    """The last of its steps whose code ran, as `step_mark` names it; in a fork, by its name of before."""
     snapshot: Snapshot | None = None
 
     def matches(self, query: Query) -> bool:

@@ -82,8 +82,8 @@ class States(Places):
             await self._drop(gone["snapshot"])
 
     @reaching
-    async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> None:
-        """Begin a conversation with the history and the state that another had after so many of its turns. Raises ThreadNotFound."""
+    async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> bool:
+        """Begin a conversation with the history and, where it is kept, the state that another had after so many of its turns. Raises ThreadNotFound."""
         found = await self._settled(thread, {**rows.VIEW, "owner": 1})
         if found is None:
             raise ThreadNotFound(records.no_thread(thread))
@@ -91,26 +91,27 @@ class States(Places):
         past = [each async for each in cursor] if turns > 0 else []
         for row in past:
             await self._copy(row, fork)
-        last: Document = next((row for row in reversed(past) if row.get("ran")), {})
-        manifest = await self._shared(last.get("snapshot"))
+        ran = next((row["ran"] for row in reversed(past) if row.get("ran")), "")
+        manifest = await self._shared(next((row.get("snapshot") for row in reversed(past) if row.get("ran") or row.get("snapshot")), None))
         view = {name: found[name] for name in ("title", "participants", "created", "permitted") if name in found}
-        state = {"snapshot": manifest, "ran": last.get("ran", "")} if last else {}
+        state = {"snapshot": manifest, "ran": ran} if ran or manifest else {}
         number = past[-1]["number"] if past else 0
         fields = queries.literals(view | state | {"opened": number}) | {"updated": "$$NOW"}
         await self._threads.update_one({"_id": fork}, [{"$set": fields}], upsert=True)
+        return not ran or manifest is not None
 
     async def _copy(self, row: Document, fork: ThreadId) -> None:
-        """Copy a turn and its steps into another conversation."""
+        """Copy a turn and its steps into another conversation, and share the state that is kept of it."""
         name = records.turn_id_of(fork, documents.decode(Incoming, row["incoming"]).id)
         versions = {old: f"{name}{old.removeprefix(row['_id'])}" for old in row.get("steps", ())}
         async for each in self._steps.find({"_id": {"$in": list(versions)}}):
             await self._steps.replace_one({"_id": versions[each["_id"]]}, each | {"_id": versions[each["_id"]], "turn": name}, upsert=True)
-        copy = {key: value for key, value in row.items() if key != "snapshot"}
-        copy |= {"_id": name, "thread": fork, "steps": list(versions.values()), "incoming": row["incoming"] | {"thread": fork}, "reply": ""}
+        copy = row | {"_id": name, "thread": fork, "steps": list(versions.values()), "incoming": row["incoming"] | {"thread": fork}, "reply": ""}
+        copy["snapshot"] = await self._shared(row.get("snapshot"))
         await self._turns.replace_one({"_id": name}, copy, upsert=True)
 
     async def _shared(self, manifest: object) -> object:
-        """Count a further user of a state; None where its parts are gone."""
+        """Count a further user of a state; None where there is none, or where its parts are gone."""
         try:
             await self._use([replace(part, data=None) for part in rows.parts(manifest)])
         except FileRefused:

@@ -500,6 +500,36 @@ async def test_a_fork_has_history_and_state_of_then_and_the_other_stays(store: S
     assert [turn.incoming.thread for turn in await store.find(Query(text="Question", thread=fork))] == [fork] * 3
 
 
+async def test_a_fork_of_a_fork_and_of_a_conversation_with_an_undone_turn_has_the_state_of_then(store: Store) -> None:
+    for name in "abc":
+        await stated(store, name, ONE, name.encode())
+    await store.undo(ONE)
+    assert await store.fork(ONE, TWO, 3)
+    assert [turn.incoming.id for turn in await store.turns(TWO)] == ["a", "b"], "undone turns do not count"
+    await stated(store, "d", TWO, b"d")
+    for turns, data in ((3, b"d"), (2, b"b"), (1, b"a")):
+        again = ThreadId(f"fork:{turns}")
+        assert await store.fork(TWO, again, turns)
+        state = await store.load_snapshot(again)
+        assert state is not None
+        assert (state.parts[0].data, state.behind) == (data, False)
+    assert [turn.incoming.id for turn in await store.turns(ThreadId("fork:1"))] == ["a"]
+
+
+async def test_a_fork_after_a_question_that_only_brought_files_has_them(store: Store) -> None:
+    await store.push(message("a", ONE))
+    lease = await claimed(store)
+    turn = await store.open_turn(lease)
+    await store.end_turn(lease, turn.id, ANSWERED)
+    await store.save_snapshot(lease, Snapshot(parts=(Part.of(b"files"),)))
+    await store.keep_state(lease, turn.id)
+    await store.release(lease)
+    assert await store.fork(ONE, TWO, 1)
+    state = await store.load_snapshot(TWO)
+    assert state is not None
+    assert ([part.data for part in state.parts], state.behind) == ([b"files"], False)
+
+
 async def test_a_fork_from_the_beginning_is_empty_and_one_of_nothing_is_refused(store: Store) -> None:
     await stated(store, "a", ONE, b"a")
     await store.fork(ONE, TWO, 0)
@@ -515,7 +545,7 @@ async def test_states_of_long_ago_go_and_a_fork_there_says_that_its_state_is_los
         await stated(store, name, ONE, name.encode())
     for turns, found in ((4, [b"d", b"shared"]), (3, [b"c", b"shared"]), (1, [])):
         fork = ThreadId(f"fork:{turns}")
-        await store.fork(ONE, fork, turns)
+        assert await store.fork(ONE, fork, turns) == bool(found)
         state = await store.load_snapshot(fork)
         assert state is not None
         assert ([part.data for part in state.parts], state.behind) == (found, not found)

@@ -250,4 +250,4 @@ async def test_forks_share_the_bytes_of_their_states_and_nothing_is_left_over(st
         await stated(store, name, ONE, name.encode())
     await store.fork(ONE, TWO, 3)
     uses = {each["filename"]: each["uses"] async for each in raw["snapshots.files"].find()}
-    assert uses == {Part.of(b"c").digest: 3, Part.of(b"shared").digest: 3}, "the thread, its last turn, the fork"
+    assert uses == {Part.of(b"c").digest: 4, Part.of(b"shared").digest: 4}, "the thread, its last turn, the fork, the fork's last turn"
