@@ -80,6 +80,11 @@ class Counter:
         waiting = await self.desk.pending(thread)
         return waiting[0] if waiting else None
 
+    async def first(self, thread: ThreadId) -> Incoming | None:
+        """The first question of a conversation; None where it has none yet."""
+        turns = await self.desk.turns(thread)
+        return turns[0].incoming if turns else await self.running(thread)
+
     async def last(self, thread: ThreadId) -> Incoming | None:
         """The question that is being answered, else the last one that was."""
         turns = await self.desk.turns(thread, last=1)

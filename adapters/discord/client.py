@@ -10,6 +10,7 @@ from discord import app_commands
 from adapters.common.counter import Counter
 from adapters.discord.deeds import Hand
 from adapters.discord.hearing import Ear
+from adapters.discord.missed import Missed
 from adapters.discord.slash import Commands, register
 from adapters.discord.wire import WAIT_SECONDS, Wire
 from codeact_bot.ports import Desk, Inbox
@@ -39,6 +40,8 @@ class Client(discord.Client):
         self.wire = Wire(self)
         self.ear: Ear | None = None
         self._hand: Hand | None = None
+        self._missed: Missed | None = None
+        self._connected = discord.utils.utcnow()
         self._desk = desk
         self._access = access
         self.tree = app_commands.CommandTree(self)
@@ -48,6 +51,7 @@ class Client(discord.Client):
         counter = Counter(inbox, self._desk)
         self.ear = Ear(self, self.wire, counter, self._access)
         self._hand = Hand(self, self.wire, counter, self.ear, self._access)
+        self._missed = Missed(self, self.wire, counter, self.ear)
         register(self.tree, Commands(self.ear, counter, self._access))
 
     async def setup_hook(self) -> None:
@@ -57,6 +61,15 @@ class Client(discord.Client):
             await self.tree.sync()
         except discord.HTTPException as error:
             log.error("Discord did not take the commands; those of before stay: %s", error)
+
+    async def on_connect(self) -> None:
+        """Remember since when messages are heard again; what came before is looked up when the guilds are known."""
+        self._connected = discord.utils.utcnow()
+
+    async def on_ready(self) -> None:
+        """Look for what was missed; a connection that was only interrupted is resumed by Discord without this."""
+        if self._missed is not None:
+            await self._missed.hear(self._connected)
 
     async def on_message(self, message: discord.Message) -> None:
         """Hear a message."""

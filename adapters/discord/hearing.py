@@ -40,34 +40,44 @@ class Ear:
         self._told = Told()
         self.queued: set[str] = set()
 
-    async def hear(self, message: discord.Message) -> None:
-        """Take in a message, where it is for the bot and its author may ask."""
+    async def hear(self, message: discord.Message, *, late: bool = False) -> None:
+        """Take in a message, where it is for the bot and its author may ask.
+
+        One that is found late may have been heard before, and is not told anything twice.
+        """
         if message.author.bot or message.webhook_id or message.type not in KINDS:
             return
         called = message.guild is None or self._is_called(message)
         spot, place = self._where(message)
+        if late and spot.way is Way.FROM and message.thread is not None:
+            return
         async with self._counter.order(place):
-            if not called and not (isinstance(message.channel, discord.Thread) and await self._counter.conversation(place)):
+            if not called and not await self._goes_on(message, place, late=late):
                 return
             if may_ask(self._access, self._visitor(message)):
-                await self._take(message, spot, place)
-            else:
+                await self._take(message, spot, place, late=late)
+            elif not late:
                 await self._refuse(message, REFUSED_ASK)
 
-    async def _take(self, message: discord.Message, spot: Spot, place: str) -> None:
+    async def _goes_on(self, message: discord.Message, place: str, *, late: bool) -> bool:
+        """Whether a conversation goes on in the message's thread; for one that is found late, whether it did when that was written."""
+        thread = await self._counter.conversation(place) if isinstance(message.channel, discord.Thread) else None
+        first = await self._counter.first(thread) if thread and late else None
+        return thread is not None and (first is None or first.at < message.created_at)
+
+    async def _take(self, message: discord.Message, spot: Spot, place: str, *, late: bool) -> None:
         text = self.text_of(message)
         if is_stop(text):
-            await self._stop(message, place)
+            await self._stop(message, place, late=late)
         elif text or message.attachments:
             files, refused = await download(message.attachments)
             thread = await self._counter.begin(place)
             incoming = Incoming(
                 id=str(message.id), thread=thread, author=author(message.author), text=text, files=files, place=str(spot), at=message.created_at
             )
-            if refused:
+            if await self.accept(incoming, message.channel.id, message.id) and refused:
                 await self._answer(message, "\n".join(refused))
-            await self.accept(incoming, message.channel.id, message.id)
-        else:
+        elif not late:
             await self._answer(message, help_text(self._mention()))
 
     async def accept(self, incoming: Incoming, channel: int = 0, message: int = 0) -> bool:
@@ -124,9 +134,11 @@ class Ear:
                 return thread, question
         return None
 
-    async def _stop(self, message: discord.Message, place: str) -> None:
+    async def _stop(self, message: discord.Message, place: str, *, late: bool) -> None:
         thread = await self._counter.conversation(place)
         running = await self._counter.running(thread) if thread else None
+        if late and (running is None or message.id < int(running.id.partition("~")[0])):
+            return
         if thread is None or running is None:
             await self._answer(message, "Nothing is running here.")
         elif may_steer(self._access, self._visitor(message), running.author, await self._counter.permitted(thread)):

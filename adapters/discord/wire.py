@@ -26,7 +26,7 @@ WAIT_SECONDS = 30.0
 ARCHIVED_AFTER: Final = 10080
 """Minutes of silence after which Discord archives a thread: a week. A message in it brings it back."""
 SCANNED = 100
-"""Messages that are looked through for what was posted already."""
+"""Messages that are looked through for what was posted, or missed."""
 
 
 @contextmanager
@@ -109,6 +109,11 @@ class Wire:
                     raise
                 return message
         return int(made["id"])
+
+    async def posts(self, channel: discord.abc.Messageable, after: int) -> list[discord.Message]:
+        """Return the last messages of a channel that are newer than an id."""
+        with heeding():
+            return [post async for post in channel.history(limit=SCANNED, after=discord.Object(after), oldest_first=False)]
 
     async def own_posts(self, channel: int, after: int) -> list[discord.Message]:
         """Return the bot's own messages after a message or time, oldest first."""
