@@ -261,7 +261,7 @@ class MemoryStore(RememberedSchedules):
             each.snapshot = None
 
     async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> bool:
-        """Begin a conversation with the history and, where it is kept, the state that another had after so many of its turns. Raises ThreadNotFound."""
+        """Begin a conversation with the history and, where it is kept, the state that another had after so many turns. Raises ThreadNotFound."""
         found = self._threads.get(thread)
         if found is None:
             raise ThreadNotFound(records.no_thread(thread))

@@ -83,7 +83,7 @@ class States(Places):
 
     @reaching
     async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> bool:
-        """Begin a conversation with the history and, where it is kept, the state that another had after so many of its turns. Raises ThreadNotFound."""
+        """Begin a conversation with the history and, where it is kept, the state that another had after so many turns. Raises ThreadNotFound."""
         found = await self._settled(thread, {**rows.VIEW, "owner": 1})
         if found is None:
             raise ThreadNotFound(records.no_thread(thread))
