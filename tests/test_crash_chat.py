@@ -82,7 +82,7 @@ def test_killed_at_any_moment_it_goes_on_with_a_whole_history_and_without_leftov
             assert not left & guards.containers(), "the next start removes what the killed one left"
             leave(terminal)
         check(environ, thread, number + 1)
-    assert guards.containers() == before
+    assert guards.containers() <= before
 
 
 def check(environ, thread, questions):

@@ -60,7 +60,7 @@ def test_on_docker_too_and_no_container_stays(home, docker_image):
         process.stdout.close()
         assert process.wait(60) in (141, 143)
         assert process.stderr.read() == ""
-    assert guards.containers() == before
+    assert guards.containers() <= before
 
 
 @pytest.mark.parametrize("arguments", [("doctor",), ("history",), ("export",), ("export", "--format", "json")], ids=" ".join)
@@ -87,7 +87,7 @@ def test_sigterm_closes_everything(home, sandbox, line):
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (143, "")
-    assert guards.containers() == before
+    assert guards.containers() <= before
     assert not [name for name in running_for(home) if "mongod" in name or "python" in name]
 
 
