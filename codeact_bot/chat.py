@@ -5,20 +5,27 @@ from __future__ import annotations
 import getpass
 import re
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from adapters.console import About, ConsoleAdapter, Foot, Line
+from adapters.console.blocks import note
 from codeact_bot import log
 from codeact_bot.api import new_thread
 from codeact_bot.app import App, open_app
+from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import ThreadNotFound
 from codeact_bot.export import export
 from codeact_bot.screen import Screen
 from codeact_bot.settings import Settings, load
+from codeact_bot.site import installed, open_browser, web
 from codeact_bot.types import Author, Ending, File, ThreadId, Turn
+
+if TYPE_CHECKING:
+    from adapters.web import WebAdapter
 
 PLATFORM = "terminal"
 
@@ -91,14 +98,29 @@ async def _converse(
     try:
         async with open_app(settings, foot.prepare, strangers=False) as app:
             foot.close()
-            adapter = await _adapter(app, console, thread, lines, keyboard=keyboard)
-            await app.service(adapter).run()
+            web = _web(app, console) if keyboard else None
+            adapter = await _adapter(app, console, thread, lines, keyboard=keyboard, left=web.leave if web else None)
+            await app.service(adapter, *([web] if web else [])).run()
             return await app.store.turns(adapter.thread)
     finally:
         foot.close()
 
 
-async def _adapter(app: App, console: Console, thread: str | None, lines: AsyncIterator[Line] | None, *, keyboard: bool) -> ConsoleAdapter:
+def _web(app: App, console: Console) -> WebAdapter | None:
+    """Make the web chat beside the terminal's, where it is wanted and installed."""
+    if not app.settings.has_web or not installed():
+        return None
+
+    def announce(address: str) -> None:
+        console.print(note(f"In the browser, too: {address}", "dim"), soft_wrap=True)
+        open_browser(address)
+
+    return web(app.settings, StoreDesk(app.store), announce)
+
+
+async def _adapter(
+    app: App, console: Console, thread: str | None, lines: AsyncIterator[Line] | None, *, keyboard: bool, left: Callable[[], None] | None = None
+) -> ConsoleAdapter:
     if thread is not None:
         thread = (await app.store.thread(_full(thread))).id
     about = About(
@@ -118,6 +140,7 @@ async def _adapter(app: App, console: Console, thread: str | None, lines: AsyncI
         lines=lines,
         keyboard=keyboard,
         history=app.settings.data / "lines",
+        left=left,
     )
 
 

@@ -17,11 +17,12 @@ from codeact_bot.errors import CodeactError, ConfigurationInvalid
 from codeact_bot.ports import ChatAdapter, Desk
 from codeact_bot.service import Service
 from codeact_bot.settings import Settings, load
+from codeact_bot.site import installed, web
 from codeact_bot.types import Preparing
 
-NO_PLATFORM = (
-    "No chat platform is configured. For Slack set SLACK_BOT_TOKEN and SLACK_APP_TOKEN (docs/slack.md), "
-    "for Discord DISCORD_TOKEN (docs/discord.md); for a chat in the terminal run `codeact-bot chat`."
+NOTHING_TO_SERVE = (
+    "There is nothing to serve: no chat platform is configured, and CODEACT_WEB is off. For Slack set SLACK_BOT_TOKEN and SLACK_APP_TOKEN "
+    "(docs/slack.md), for Discord DISCORD_TOKEN (docs/discord.md), for the web chat CODEACT_WEB=127.0.0.1:8321 (docs/web.md)."
 )
 HALF_A_SLACK = "SLACK_BOT_TOKEN needs SLACK_APP_TOKEN beside it (Socket Mode), or SLACK_SIGNING_SECRET (HTTP); see docs/slack.md."
 
@@ -84,12 +85,14 @@ def check(settings: Settings) -> None:
     """Raise ConfigurationInvalid where no platform has all the tokens it needs."""
     if settings.slack_bot_token is not None and settings.slack_app_token is None and settings.slack_signing_secret is None:
         raise ConfigurationInvalid(HALF_A_SLACK)
-    if settings.slack_bot_token is None and settings.discord_token is None:
-        raise ConfigurationInvalid(NO_PLATFORM)
+    if settings.slack_bot_token is None and settings.discord_token is None and not settings.has_web:
+        raise ConfigurationInvalid(NOTHING_TO_SERVE)
     if settings.slack_bot_token is not None:
         need("slack_bolt", "slack")
     if settings.discord_token is not None:
         need("discord", "discord")
+    if settings.has_web and settings.slack_bot_token is None and settings.discord_token is None:
+        need("starlette", "web")
 
 
 def adapters(settings: Settings, desk: Desk) -> Sequence[ChatAdapter]:
@@ -114,6 +117,8 @@ def adapters(settings: Settings, desk: Desk) -> Sequence[ChatAdapter]:
         from adapters.discord import DiscordAdapter
 
         made.append(DiscordAdapter(token=settings.discord_token.get_secret_value(), desk=desk, access=settings.access))
+    if settings.has_web and installed():
+        made.append(web(settings, desk, lambda address: say(f"Web chat at {address}")))
     return made
 
 

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     discord_token: SecretStr | None = Field(
         None, validation_alias=AliasChoices("DISCORD_TOKEN", "CODEACT_DISCORD_TOKEN"), description="Discord's bot token; docs/discord.md."
     )
+    web: str = Field("127.0.0.1:8321", description="Host and port of the web chat, or off; docs/web.md.")
+    web_url: str = Field("", description="Address under which people reach the web chat, where that is another one: https://codeact.example.org.")
+    web_secret: SecretStr = Field(
+        SecretStr(""), description="Key that signs the web chat's sessions, the same for all workers; empty: one that is kept in the data folder."
+    )
     access: Access = Field(
         Access(),
         description='Who may use the bot on chat platforms, as JSON lists: CODEACT_ACCESS__ALLOW=\'["slack:channel:C1", "discord:role:7"]\'.',
@@ -129,6 +134,11 @@ class Settings(BaseSettings):
             if getattr(value, field.name) <= 0:
                 raise ValueError(f"{field.name} must be greater than 0")
         return value
+
+    @property
+    def has_web(self) -> bool:
+        """Whether the web chat is to be served."""
+        return self.web.lower() not in ("off", "none", "false", "no", "0")
 
     @property
     def has_model(self) -> bool:

@@ -316,6 +316,8 @@ class Thread:
     turns: int
     created: datetime
     updated: datetime
+    people: tuple[str, ...] = ()
+    """Ids of the people who wrote in it."""
     permitted: tuple[str, ...] = ()
     """Ids of the people who may stop and retry other people's questions in it."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.common.commands import NAMES
 from adapters.slack.manifest import SCOPES
-from codeact_bot import cli, serve
+from codeact_bot import cli, serve, site
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.settings import load
 
@@ -56,11 +56,12 @@ def test_the_invite_asks_for_what_is_used_and_no_more(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        (["serve"], "No chat platform is configured. For Slack set SLACK_BOT_TOKEN"),
+        (["serve"], "no chat platform is configured, and CODEACT_WEB is off. For Slack set SLACK_BOT_TOKEN"),
         (["discord", "invite"], "Set DISCORD_TOKEN first"),
     ],
 )
-def test_without_tokens_the_remedy_is_named(command, told, capsys):
+def test_without_tokens_the_remedy_is_named(command, told, capsys, monkeypatch):
+    monkeypatch.setenv("CODEACT_WEB", "off")
     assert cli.main(command) == 1
     assert told in capsys.readouterr().err
 
@@ -69,7 +70,7 @@ def test_without_tokens_the_remedy_is_named(command, told, capsys):
     ("given", "told"),
     [
         ({"slack_bot_token": "xoxb-1"}, "needs SLACK_APP_TOKEN beside it"),
-        ({}, "No chat platform is configured"),
+        ({"web": "off"}, "no chat platform is configured"),
     ],
 )
 def test_half_a_configuration_is_refused(given, told):
@@ -83,5 +84,18 @@ def test_a_library_that_is_not_installed_is_named():
 
 
 def test_each_platform_with_tokens_gets_its_adapter():
-    both = load(slack_bot_token="xoxb-1", slack_app_token="xapp-1", discord_token="a.b.c")
+    both = load(web="off", slack_bot_token="xoxb-1", slack_app_token="xapp-1", discord_token="a.b.c")
     assert [type(each).__name__ for each in serve.adapters(both, desk=None)] == ["SlackAdapter", "DiscordAdapter"]
+
+
+def test_the_web_chat_alone_is_enough(tmp_path):
+    settings = load(data=tmp_path)
+    serve.check(settings)
+    assert [type(each).__name__ for each in serve.adapters(settings, desk=None)] == ["WebAdapter"]
+
+
+def test_the_key_of_the_sessions_is_kept_for_its_owner_alone(tmp_path):
+    first = site.kept_secret(tmp_path / "data" / "web-secret")
+    assert len(first) > 40
+    assert site.kept_secret(tmp_path / "data" / "web-secret") == first
+    assert (tmp_path / "data" / "web-secret").stat().st_mode & 0o777 == 0o600

@@ -8,7 +8,7 @@ import signal
 import sys
 import termios
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,8 +42,12 @@ class ConsoleAdapter:
         lines: AsyncIterator[Line] | None = None,
         keyboard: bool = True,
         history: Path | None = None,
+        left: Callable[[], None] | None = None,
     ) -> None:
-        """`lines` are shown as if typed; then, with `keyboard`, the keyboard is read, with its history in the file `history`."""
+        """`lines` are shown as if typed; then, with `keyboard`, the keyboard is read, with its history in the file `history`.
+
+        `left` is called when the person leaves.
+        """
         self._author = author
         self._desk = desk
         self._about = about
@@ -51,6 +55,7 @@ class ConsoleAdapter:
         self._scripted = lines
         self._keyboard = keyboard
         self._history = history or saved / "history"
+        self._left = left
         self._commands = Commands(desk=desk, console=self._console, thread=thread, saved=saved)
         self._reply: ConsoleReply | None = None
         self._idle = asyncio.Event()
@@ -80,6 +85,8 @@ class ConsoleAdapter:
             finally:
                 if self._reply is not None:
                     self._reply.close()
+                if self._left is not None:
+                    self._left()
 
     async def reply(self, turn: Turn) -> ConsoleReply:
         """Begin to show a turn, or go on with one that a crash interrupted."""

@@ -57,7 +57,8 @@ class MemoryStore(RememberedSchedules):
             self._threads[incoming.thread] = thread
         thread.pending.append((self._next(), records.bare_incoming(incoming)))
         thread.seen[incoming.id] = None
-        thread.people[incoming.author.name] = None
+        thread.names[incoming.author.name] = None
+        thread.people[incoming.author.id] = None
         thread.updated = at
         self._arrived.set()
         return True
@@ -269,7 +270,13 @@ class MemoryStore(RememberedSchedules):
         last = next((each for each in reversed(past) if each.ran), None)
         state = next((each.snapshot for each in reversed(past) if each.ran or each.snapshot), None)
         self._threads[fork] = RememberedThread(
-            id=fork, title=found.title, created=found.created, updated=now(), people=dict(found.people), permitted=dict(found.permitted)
+            id=fork,
+            title=found.title,
+            created=found.created,
+            updated=now(),
+            names=dict(found.names),
+            people=dict(found.people),
+            permitted=dict(found.permitted),
         )
         self._threads[fork].snapshot, self._threads[fork].ran = state, last.ran if last else ""
         for each in past:

@@ -78,9 +78,9 @@ def push(incoming: Incoming, *, sure: bool) -> list[Document]:
 
     Where the thread remembers as many messages as it can, it takes only one that is surely new.
     """
-    name, author = literal(documents.encode(incoming.id)), literal(documents.encode(incoming.author.name))
+    name, author, person = (literal(documents.encode(part)) for part in (incoming.id, incoming.author.name, incoming.author.id))
     entry = {"$mergeObjects": [literal(documents.document(incoming)), {"queued": "$$NOW"}]}
-    pending, seen, people = ({"$ifNull": [f"${field}", []]} for field in ("pending", "seen", "participants"))
+    pending, seen, names, people = ({"$ifNull": [f"${field}", []]} for field in ("pending", "seen", "participants", "people"))
     full = {"$and": [not sure, {"$gte": [{"$size": seen}, records.SEEN]}]}
     known = {"$or": [{"$in": [name, seen]}, {"$in": [name, {"$ifNull": ["$pending.id", []]}]}, full]}
     changed = {
@@ -88,11 +88,16 @@ def push(incoming: Incoming, *, sure: bool) -> list[Document]:
         "seen": {"$slice": [{"$concatArrays": [seen, [name]]}, -records.SEEN]},
         "waiting": {"$ifNull": ["$waiting", "$$NOW"]},
         "title": {"$ifNull": ["$title", literal(documents.encode(records.title(incoming)))]},
-        "participants": {"$cond": [{"$in": [author, people]}, people, {"$concatArrays": [people, [author]]}]},
+        "participants": _with(names, author),
+        "people": _with(people, person),
         "created": {"$ifNull": ["$created", "$$NOW"]},
         "updated": "$$NOW",
     }
     return [{"$replaceWith": {"$cond": [known, "$$ROOT", {"$mergeObjects": ["$$ROOT", changed]}]}}]
+
+
+def _with(array: Document, value: Document) -> Document:
+    return {"$cond": [{"$in": [value, array]}, array, {"$concatArrays": [array, [value]]}]}
 
 
 def waiting(prefixes: Sequence[str]) -> Document:

@@ -47,6 +47,7 @@ class RememberedThread:
     updated: datetime
     pending: list[tuple[int, Incoming]] = field(default_factory=list)
     seen: dict[str, None] = field(default_factory=dict)
+    names: dict[str, None] = field(default_factory=dict)
     people: dict[str, None] = field(default_factory=dict)
     turns: list[RememberedTurn] = field(default_factory=list)
     token: int = 0
@@ -72,7 +73,8 @@ class RememberedThread:
         return Thread(
             id=self.id,
             title=self.title,
-            participants=tuple(self.people),
+            participants=tuple(self.names),
+            people=tuple(self.people),
             turns=len(self.ended),
             created=self.created,
             updated=self.updated,

@@ -93,7 +93,7 @@ class States(Places):
             await self._copy(row, fork)
         ran = next((row["ran"] for row in reversed(past) if row.get("ran")), "")
         manifest = await self._shared(next((row.get("snapshot") for row in reversed(past) if row.get("ran") or row.get("snapshot")), None))
-        view = {name: found[name] for name in ("title", "participants", "created", "permitted") if name in found}
+        view = {name: found[name] for name in ("title", "participants", "people", "created", "permitted") if name in found}
         state = {"snapshot": manifest, "ran": ran} if ran or manifest else {}
         number = past[-1]["number"] if past else 0
         fields = queries.literals(view | state | {"opened": number}) | {"updated": "$$NOW"}

@@ -1,0 +1,113 @@
+"""Who looks at a page, and how they came in."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
+
+from codeact_bot.types import Author, Thread
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 50
+"""Used links that are recognised as such, so that a new one is announced only to somebody who had one."""
+
+
+class Role(StrEnum):
+    """What a person may see and do."""
+
+    MEMBER = "member"
+    """Their own conversations, and those they take part in."""
+    AUDITOR = "auditor"
+    """All conversations, reading only."""
+    ADMIN = "admin"
+    """Everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """The person behind a request."""
+
+    id: str
+    """What conversations know them by: the `Author.id` of what they ask."""
+    name: str
+    roles: frozenset[Role] = frozenset({Role.MEMBER})
+
+    @property
+    def author(self) -> Author:
+        """The person as the author of a question."""
+        return Author(id=self.id, name=self.name)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether other people's conversations are open to them."""
+        return not self.roles.isdisjoint({Role.AUDITOR, Role.ADMIN})
+
+    def may_see(self, thread: Thread) -> bool:
+        """Whether a conversation is open to them."""
+        return self.sees_all or self.id in thread.people
+
+    def may_write(self, thread: Thread) -> bool:
+        """Whether they may ask in a conversation, and stop and retry what is asked there."""
+        return Role.ADMIN in self.roles or self.id in thread.people
+
+
+class Gate(Protocol):
+    """How people come in; one of these per site."""
+
+    def routes(self) -> list[BaseRoute]:
+        """Further pages that it needs, reachable without being known."""
+
+    async def viewer(self, request: Request) -> Viewer | None:
+        """Who makes this request; None for a stranger."""
+
+    async def stranger(self, request: Request) -> Response | None:
+        """Answer a stranger's request for a page; None where they are to be told that they may not."""
+
+
+class TokenGate:
+    """Lets the person in who started the program, by a link that works once; the session's cookie does afterwards."""
+
+    def __init__(self, viewer: Viewer, announce: Callable[[str], None]) -> None:
+        """Make the first link's token; `announce` is told when a used link was opened and another token is needed."""
+        self._viewer = viewer
+        self._announce = announce
+        self._used: list[str] = []
+        self.token = secrets.token_urlsafe(24)
+
+    def routes(self) -> list[BaseRoute]:
+        """None: the token comes with whatever page is asked for."""
+        return []
+
+    async def viewer(self, request: Request) -> Viewer | None:
+        """The owner, where the session is theirs."""
+        return self._viewer if request.session.get("viewer") == self._viewer.id else None
+
+    async def stranger(self, request: Request) -> Response | None:
+        """Take the token out of the address and begin a session; None where there is none, or a wrong one."""
+        given = request.query_params.get("token", "")
+        if request.method != "GET" or not given:
+            return None
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            if _digest(given) in self._used:
+                self._announce(self.token)
+            return None
+        self._used = [*self._used, _digest(given)][-REMEMBERED:]
+        self.token = secrets.token_urlsafe(24)
+        request.session.update(viewer=self._viewer.id, csrf=secrets.token_urlsafe(24))
+        log.info("Somebody came in by the link", extra={"action": "sign in"})
+        return RedirectResponse(str(request.url.remove_query_params("token").replace(scheme="", netloc="")), 303)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

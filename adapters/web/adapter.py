@@ -1,0 +1,104 @@
+"""The ChatAdapter for the web."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from adapters.web.access import Gate, Role, TokenGate, Viewer
+from adapters.web.app import make_app
+from adapters.web.hub import Hub
+from adapters.web.reply import WebReply
+from adapters.web.server import bind, serve
+from adapters.web.state import Web
+from codeact_bot.errors import ConfigurationInvalid
+from codeact_bot.ports import Desk, Inbox, Reply
+from codeact_bot.types import Author, Turn
+
+log = logging.getLogger(__name__)
+
+PREFIX = "web:"
+BODY = 100_000_000
+"""Bytes of one request at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where and for whom the web chat is served."""
+
+    at: str
+    """Host and port to listen at; port 0 takes a free one."""
+    secret: str
+    """Key that signs sessions."""
+    owner: Author
+    """Who comes in by the link that is shown at the start."""
+    url: str = ""
+    """The address under which people reach it, where that is another one."""
+    or_any_port: bool = False
+    """Whether another port will do where this one is taken."""
+
+
+class WebAdapter:
+    """Answers in the browser; implements ChatAdapter."""
+
+    def __init__(self, site: Site, desk: Desk, announce: Callable[[str], None], gate: Gate | None = None) -> None:
+        """Serve the site; without a gate, the owner comes in by a link, which `announce` is given."""
+        self._site = site
+        self._desk = desk
+        self._announce = announce
+        self._gate = gate
+        self._hub = Hub()
+        self._leaving = asyncio.Event()
+        host, _, port = site.at.rpartition(":")
+        if not host or not port.isdigit():
+            raise ConfigurationInvalid(f"CODEACT_WEB is {site.at!r}; it has to be host and port, such as 127.0.0.1:8321, or off.")
+        self._host, self._port = host.strip("[]"), int(port)
+
+    @property
+    def prefixes(self) -> Sequence[str]:
+        """All conversations that were begun in the web chat."""
+        return (PREFIX,)
+
+    async def listen(self, inbox: Inbox) -> None:
+        """Serve pages until cancelled, or until `leave`. Raises ConfigurationInvalid where the address cannot be had."""
+        bound = bind(self._host, self._port, or_any=self._site.or_any_port)
+        with bound:
+            base = self._site.url.rstrip("/") or _address(bound)
+            gate = self._gate or self._token_gate(base)
+            web = Web(desk=self._desk, inbox=inbox, hub=self._hub)
+            app = make_app(
+                web,
+                gate,
+                secret=self._site.secret,
+                names=[name for name in (urlsplit(base).hostname, self._host) if name],
+                cookie=f"codeact-{bound.getsockname()[1]}",
+                secure=base.startswith("https:"),
+                body_limit=BODY,
+            )
+            if self._gate is not None:
+                self._announce(base)
+            await serve(app, bound, self._leaving, web.closing.set)
+
+    def leave(self) -> None:
+        """Stop serving."""
+        self._leaving.set()
+
+    def _token_gate(self, base: str) -> TokenGate:
+        owner = Viewer(id=self._site.owner.id, name=self._site.owner.name, roles=frozenset({Role.ADMIN}))
+        gate = TokenGate(owner, lambda token: self._announce(f"{base}/?token={quote(token)}"))
+        self._announce(f"{base}/?token={quote(gate.token)}")
+        return gate
+
+    async def reply(self, turn: Turn) -> Reply:
+        """Begin to show a turn, or go on with one that another worker began."""
+        return WebReply(self._hub, turn)
+
+
+def _address(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"

@@ -1,0 +1,79 @@
+"""The site: every route, and what each request passes on its way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from adapters.web import pages
+from adapters.web.access import Gate
+from adapters.web.guards import Bounded, Entrance, KnownHosts, SafeHeaders
+from adapters.web.state import HERE, Web, page
+from codeact_bot.errors import FileRefused, StoreUnavailable, ThreadNotFound, TurnNotFound
+
+log = logging.getLogger(__name__)
+
+OPEN = ("/static/",)
+"""Beginnings of the paths that strangers may ask for."""
+SESSION_SECONDS = 7 * 24 * 60 * 60
+"""How long one stays signed in."""
+STATUS: dict[type[Exception], int] = {ThreadNotFound: 404, TurnNotFound: 404, FileRefused: 400, StoreUnavailable: 503}
+
+
+def routes() -> Sequence[BaseRoute]:
+    """Every page of the site."""
+    return [
+        Route("/", pages.home),
+        Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
+    ]
+
+
+def make_app(web: Web, gate: Gate, *, secret: str, names: Sequence[str], cookie: str, secure: bool, body_limit: int) -> Starlette:
+    """Make the site; `names` are the hosts it answers to, `secure` tells that people reach it by HTTPS."""
+    handlers = {HTTPException: refused, **dict.fromkeys(STATUS, failed)}
+    app = Starlette(
+        routes=[*routes(), *gate.routes()],
+        exception_handlers={**handlers, Exception: broken},
+        middleware=[
+            Middleware(SafeHeaders),
+            Middleware(ExceptionMiddleware, handlers=handlers),
+            Middleware(KnownHosts, names=names),
+            Middleware(Bounded, limit=body_limit),
+            Middleware(SessionMiddleware, secret_key=secret, session_cookie=cookie, max_age=SESSION_SECONDS, https_only=secure),
+            Middleware(Entrance, gate=gate, open_paths=(*OPEN, *(route.path for route in gate.routes() if isinstance(route, Route)))),
+        ],
+    )
+    app.state.web = web
+    return app
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Say why something was refused."""
+    assert isinstance(error, HTTPException)
+    return _sentence(request, error.status_code, error.detail)
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """Say what the core says of a failure."""
+    return _sentence(request, STATUS[type(error)], str(error))
+
+
+async def broken(request: Request, error: Exception) -> Response:
+    """Say that something is wrong here; the server logs what."""
+    return _sentence(request, 500, "Something went wrong here. The log of codeact-bot has the details.")
+
+
+def _sentence(request: Request, status: int, text: str) -> Response:
+    if "text/html" in request.headers.get("accept", ""):
+        return page(request, "sentence.html", status=status, title=text.partition(".")[0], text=text)
+    return PlainTextResponse(text, status)

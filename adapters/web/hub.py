@@ -1,0 +1,54 @@
+"""Who follows a conversation in this process."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from adapters.common.story import Story
+from codeact_bot.types import ThreadId
+
+Heard = Callable[[], None]
+"""Is called when something happened in the conversation."""
+
+
+class Hub:
+    """The turns that run in this process, and who is to be told of what happens in them."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._stories: dict[ThreadId, Story] = {}
+        self._heard: defaultdict[ThreadId, set[Heard]] = defaultdict(set)
+
+    def begin(self, story: Story) -> None:
+        """A turn begins to run here."""
+        self._stories[story.turn.incoming.thread] = story
+        self.nudge(story.turn.incoming.thread)
+
+    def story(self, thread: ThreadId) -> Story | None:
+        """The turn that runs here, or ran last."""
+        return self._stories.get(thread)
+
+    def end(self, story: Story) -> None:
+        """A turn has ended; the store has all of it."""
+        thread = story.turn.incoming.thread
+        if self._stories.get(thread) is story:
+            del self._stories[thread]
+        self.nudge(thread)
+
+    def nudge(self, thread: ThreadId) -> None:
+        """Tell all who follow the conversation that something happened."""
+        for heard in tuple(self._heard.get(thread, ())):
+            heard()
+
+    @contextmanager
+    def following(self, thread: ThreadId, heard: Heard) -> Iterator[None]:
+        """Be told while the body runs."""
+        self._heard[thread].add(heard)
+        try:
+            yield
+        finally:
+            self._heard[thread].discard(heard)
+            if not self._heard[thread]:
+                del self._heard[thread]

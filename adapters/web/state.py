@@ -1,0 +1,67 @@
+"""What all pages of the site share."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from adapters.render import cost_text, count, one_line, seconds_text, size_text
+from adapters.web.access import Viewer
+from adapters.web.hub import Hub
+from codeact_bot.ports import Desk, Inbox
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """The site: the core it stands before, and what it made for itself."""
+
+    desk: Desk
+    inbox: Inbox
+    hub: Hub
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the site closes: streams end."""
+
+
+def web_of(request: Request) -> Web:
+    """The site that a request came to."""
+    return cast("Web", request.app.state.web)
+
+
+def viewer_of(request: Request) -> Viewer:
+    """The person behind a request to a page that is not open to strangers."""
+    viewer = request.state.viewer
+    assert isinstance(viewer, Viewer)
+    return viewer
+
+
+@cache
+def asset(name: str) -> str:
+    """Return the address of a file of static/, which changes with its content."""
+    return f"/static/{name}?v={hashlib.sha256((HERE / 'static' / name).read_bytes()).hexdigest()[:12]}"
+
+
+@cache
+def templates() -> Environment:
+    """The templates; whatever they are given is escaped."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.globals["asset"] = asset
+    made.filters |= {"count": count, "seconds": seconds_text, "size": size_text, "cost": cost_text, "line": one_line}
+    return made
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Write a page for the person who asked for it."""
+    values |= {"viewer": getattr(request.state, "viewer", None), "csrf": request.session.get("csrf", "") if "session" in request.scope else ""}
+    return HTMLResponse(templates().get_template(template).render(values), status)

@@ -1,0 +1,58 @@
+"""The web chat, made from the settings."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.util
+import os
+import secrets
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codeact_bot.ports import Desk
+from codeact_bot.settings import Settings
+from codeact_bot.types import Author
+
+if TYPE_CHECKING:
+    from adapters.web import WebAdapter
+
+
+def web(settings: Settings, desk: Desk, announce: Callable[[str], None]) -> WebAdapter:
+    """Make the adapter; `announce` is given the address to open. Raises ConfigurationInvalid.
+
+    Without an address of one's own choice, another port will do where that of the default is taken.
+    """
+    from adapters.web import Site, WebAdapter
+
+    owner = Author(id=getpass.getuser(), name=getpass.getuser())
+    secret = settings.web_secret.get_secret_value() or kept_secret(settings.data / "web-secret")
+    site = Site(at=settings.web, url=settings.web_url, secret=secret, owner=owner, or_any_port="web" not in settings.model_fields_set)
+    return WebAdapter(site, desk, announce)
+
+
+def installed() -> bool:
+    """Whether its libraries are there."""
+    return importlib.util.find_spec("starlette") is not None
+
+
+def open_browser(address: str) -> None:
+    """Open an address where there is a screen for it, and not in a browser that would take the terminal."""
+    screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if screen and "SSH_CONNECTION" not in os.environ:
+        threading.Thread(target=webbrowser.open, args=[address], daemon=True, name="browser").start()
+
+
+def kept_secret(file: Path) -> str:
+    """Return the secret that a file keeps, for its owner's eyes alone; it is made the first time."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text()
+    with os.fdopen(descriptor, "w") as target:
+        target.write(made := secrets.token_urlsafe(32))
+    return made
