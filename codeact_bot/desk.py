@@ -17,10 +17,10 @@ from codeact_bot.types import File, Fork, Incoming, Order, Query, Schedule, Thre
 class StoreDesk:
     """A Desk on a store."""
 
-    def __init__(self, store: Store) -> None:
-        """Take the store."""
+    def __init__(self, store: Store, zone: str = "UTC") -> None:
+        """Take the store, and the time zone of schedules that name none."""
         self._store = store
-        self._schedules = Schedules(store)
+        self._schedules = Schedules(store, zone)
 
     async def turn(self, turn_id: str) -> Turn:
         """A turn, ended or not. Raises TurnNotFound."""

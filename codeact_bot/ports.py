@@ -226,7 +226,7 @@ class Store(Protocol):
         """
 
     async def save_schedule(self, schedule: Schedule) -> None:
-        """Keep a new schedule."""
+        """Keep a new schedule; one that is there under its id already stays as it is."""
 
     async def schedule(self, schedule_id: str) -> Schedule:
         """Raises ScheduleNotFound."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MOST = 20
 """Schedules of one person."""
+SHORT = 6
+"""Characters of a schedule's id, more where another has the same."""
 SHORTEST = timedelta(minutes=5)
 """Time between two runs of a schedule at least."""
 LOOKED_AT = 50
@@ -111,13 +113,14 @@ def local(at: datetime, zone: str) -> str:
 class Schedules:
     """What people do with schedules."""
 
-    def __init__(self, store: Store) -> None:
-        """Take the store."""
+    def __init__(self, store: Store, zone: str) -> None:
+        """Keep them in a store; `zone` is the time zone where nobody names one."""
         self._store = store
+        self._zone = zone
 
     async def make(self, order: Order) -> Schedule:
         """Make a schedule. Raises ScheduleRefused."""
-        phrase = read(order.when, order.zone)
+        phrase = read(order.when, order.zone or self._zone)
         if order.question and phrase.rest:
             raise ScheduleRefused(f"I understand “{phrase.said}”, but not “{phrase.rest}” after it.")
         question = order.question or phrase.rest
@@ -128,9 +131,18 @@ class Schedules:
             raise ScheduleRefused(f"You have {MOST} schedules already, and that is as many as I keep for one person. Delete one first.")
         order = replace(order, question=question)
         at = phrase.rhythm.after(now())
-        made = Schedule(id=secrets.token_hex(3), order=order, cron=phrase.rhythm.cron, zone=phrase.rhythm.zone, said=phrase.said, next=at)
-        await self._store.save_schedule(made)
-        return made
+        made = Schedule(id="", order=order, cron=phrase.rhythm.cron, zone=phrase.rhythm.zone, said=phrase.said, next=at)
+        return await self._save(made)
+
+    async def _save(self, schedule: Schedule) -> Schedule:
+        """Keep a new schedule under a short id that follows from its wish; one that this wish has made already is returned as it is."""
+        digest = hashlib.sha256(f"{schedule.order.channel}\0{schedule.order.name}".encode()).hexdigest()
+        for length in range(SHORT, len(digest)):
+            await self._store.save_schedule(replace(schedule, id=digest[:length]))
+            kept = await self._store.schedule(digest[:length])
+            if (kept.order.channel, kept.order.name) == (schedule.order.channel, schedule.order.name):
+                return kept
+        raise AssertionError("two wishes have the same digest")
 
     async def pause(self, schedule_id: str) -> Schedule:
         """Let a schedule rest. Raises ScheduleNotFound."""

@@ -36,7 +36,7 @@ async def serve() -> int:
     log.configure(settings.log_level)
     check(settings)
     async with open_app(settings, say_progress) as app:
-        listening = adapters(settings, StoreDesk(app.store))
+        listening = adapters(settings, StoreDesk(app.store, settings.time_zone))
         service = app.service(*listening)
         app.run_schedules(service, *listening)
         say(_opening(app, listening))

@@ -492,6 +492,8 @@ class Access:
 class Order:
     """What somebody wants to be asked again and again, and where."""
 
+    name: str
+    """Tells this wish from others: the same one, redelivered, makes no second schedule."""
     when: str
     """`every weekday at 9`, `0 9 * * mon-fri`, with a time zone or without; the question may follow."""
     question: str
@@ -500,7 +502,7 @@ class Order:
     subjects: tuple[str, ...]
     """Who the author is to the access lists."""
     zone: str
-    """Time zone of times that name none, by its IANA name."""
+    """Time zone of times that name none, by its IANA name; empty: that of the settings."""
     home: str
     """The place whose conversation is asked; where `fresh`, the beginning of the id of each run's own conversation."""
     fresh: bool

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -22,6 +22,7 @@ from codeact_bot.types import (
     Completion,
     Ending,
     File,
+    Fire,
     Incoming,
     Notice,
     Outcome,
@@ -31,6 +32,7 @@ from codeact_bot.types import (
     StepDone,
     ThreadId,
     TurnDone,
+    now,
 )
 
 ONE, TWO = ThreadId("test:1"), ThreadId("test:2")
@@ -496,3 +498,16 @@ async def test_a_rewound_conversation_goes_on_with_the_variables_of_then(store, 
     look = (await store.turns(fork))[1].steps[0]
     assert (look.execution.output, look.execution.notes) == ("1 False\n", ())
     assert len(await store.turns(ONE)) == 2
+
+
+async def test_a_scheduled_run_that_comes_late_says_so_and_one_that_is_skipped_runs_nothing(store, chat):
+    fire = Fire(schedule="s", said="every hour (UTC)", due=now(), note="This comes late.")
+    async with working(store, chat, [code("print(1)"), "One."]) as service:
+        await service.accept(replace(message("a"), fire=fire))
+        await chat.ended()
+        await service.accept(replace(message("b"), fire=replace(fire, note="It was missed.", skipped=True)))
+        await chat.ended(2)
+    late, missed = await store.turns(ONE)
+    assert [event.text for event in chat.posts[0].of(Notice)] == ["This comes late."]
+    assert late.outcome.text == "One."
+    assert (missed.outcome.ending, missed.outcome.text, missed.steps) == (Ending.MISSED, "It was missed.", ())

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from adapters.render import count, one_line, step_ok, step_summary
-from codeact_bot.types import Answer, Malformed, RunCode, Step
+from codeact_bot.types import Answer, Incoming, Malformed, RunCode, Step, Turn
 
 FOLDED = 10
 """Finished steps that keep a line of their own."""
@@ -17,6 +17,17 @@ def folded(steps: Sequence[Step]) -> list[str]:
     lines = [f"{'✓' if step_ok(step) else '✗'} {step_summary(step)}{purpose(step)}" for step in steps if not isinstance(step.action, Answer)]
     hidden = len(lines) - FOLDED
     return lines if hidden <= 0 else [f"… {count(hidden, 'step')} before", *lines[hidden:]]
+
+
+def asked_by_clock(incoming: Incoming) -> str:
+    """Say which schedule asks a question; empty for what a person asked."""
+    return f"{incoming.fire.said}, scheduled by {incoming.author.name}" if incoming.fire else ""
+
+
+def late(turn: Turn) -> str:
+    """Say that a scheduled run came late, or others did not come; empty where all is well, or where that is the answer already."""
+    fire = turn.incoming.fire
+    return fire.note if fire and not fire.skipped else ""
 
 
 def purpose(step: Step) -> str:

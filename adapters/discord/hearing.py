@@ -11,14 +11,20 @@ import discord
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
 from adapters.common.commands import help_text, is_stop
 from adapters.common.counter import Counter, Question, waited
+from adapters.common.neutral import discord_markdown
 from adapters.common.pace import PlatformDown, TryLater
 from adapters.common.patience import patient
+from adapters.common.schedules import Schedules, wish
+from adapters.common.split import split
 from adapters.common.told import Told
 from adapters.discord import buttons
+from adapters.discord.orders import order
+from adapters.discord.pages import LIMIT, units
 from adapters.discord.people import author, visitor
 from adapters.discord.places import Spot, Way, place_of
 from adapters.discord.uploads import download
 from adapters.discord.wire import Wire, nonce
+from codeact_bot.errors import ScheduleNotFound, ScheduleRefused
 from codeact_bot.types import Access, Incoming, ThreadId, Turn
 
 log = logging.getLogger(__name__)
@@ -37,6 +43,7 @@ class Ear:
         self._wire = wire
         self._counter = counter
         self._access = access
+        self.schedules = Schedules(counter, access, discord_markdown)
         self._told = Told()
         self.queued: set[str] = set()
 
@@ -67,8 +74,11 @@ class Ear:
 
     async def _take(self, message: discord.Message, spot: Spot, place: str, *, late: bool) -> None:
         text = self.text_of(message)
+        wanted = wish(text)
         if is_stop(text):
             await self._stop(message, place, late=late)
+        elif wanted is not None:
+            await self._schedule(message, wanted, late=late)
         elif text or message.attachments:
             files, refused = await download(message.attachments)
             thread = await self._counter.begin(place)
@@ -79,6 +89,17 @@ class Ear:
                 await self._answer(message, "\n".join(refused))
         elif not late:
             await self._answer(message, help_text(self._mention()))
+
+    async def _schedule(self, message: discord.Message, wanted: str, *, late: bool) -> None:
+        guild = message.guild.id if message.guild else None
+        given = order(name=message.id, user=message.author, guild=guild, channel=message.channel, channel_id=message.channel.id)
+        if late and await patient(lambda: self.schedules.settled(wanted, given)):
+            return
+        try:
+            said = await patient(lambda: self.schedules.do(wanted, given, self._visitor(message)))
+        except (ScheduleNotFound, ScheduleRefused) as error:
+            said = str(error)
+        await self._answer(message, said)
 
     async def accept(self, incoming: Incoming, channel: int = 0, message: int = 0) -> bool:
         """Hand a question in; when others come first, its message is marked."""
@@ -91,7 +112,7 @@ class Ear:
     async def unmark(self, turn: Turn) -> None:
         """Take the mark of a queued question away, now that its turn begins."""
         incoming = turn.incoming
-        if incoming.id in self.queued or waited(turn):
+        if incoming.fire is None and (incoming.id in self.queued or waited(turn)):
             self.queued.discard(incoming.id)
             await self._wire.unmark(Spot.parse(incoming.place).channel, int(incoming.id.partition("~")[0]), QUEUED)
 
@@ -157,7 +178,8 @@ class Ear:
             log.info("Could not tell %s that they may not do this: %s", message.author.id, error)
 
     async def _answer(self, message: discord.Message, text: str) -> None:
-        await self._post(message.channel.id, text, nonce("answer", message.id), None)
+        for index, piece in enumerate(split(text, LIMIT, units)):
+            await self._post(message.channel.id, piece, nonce("answer", message.id, index or ""), None)
 
     async def _post(self, channel: int, text: str, name: str, view: discord.ui.View | None) -> None:
         try:

@@ -9,7 +9,7 @@ from adapters.common.files import attachments, long_outputs
 from adapters.common.neutral import discord_code, discord_markdown
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
-from adapters.common.summary import folded
+from adapters.common.summary import folded, late
 from adapters.common.tables import aligned, csv_file
 from adapters.render import count, one_line, size_text, step_summary, trouble, turn_summary
 from codeact_bot.types import Answer, Execution, File, Step, Table, Turn
@@ -78,7 +78,7 @@ def final(turn: Turn, upload_limit: int) -> list[Post]:
     """Write the messages of an ended turn; the first replaces the post that built up."""
     assert turn.outcome is not None
     text = discord_markdown(turn.outcome.text.strip()) or "(no text)"
-    whole = "\n".join([*lines_of(turn.steps), text, small(turn_summary(turn))])
+    whole = "\n".join([*map(small, filter(None, [late(turn)])), *lines_of(turn.steps), text, small(turn_summary(turn))])
     posts = [Post(content=piece) for piece in split(whole, LIMIT, units)]
     tables = [table for step in turn.steps if step.execution for table in step.execution.tables]
     for number, table in enumerate(tables[-TABLES:], len(tables) - min(len(tables), TABLES) + 1):

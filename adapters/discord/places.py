@@ -31,7 +31,7 @@ class Spot:
     way: Way
     channel: int
     message: int = 0
-    """The message, the command or the press that asks: whatever answers it has a greater id."""
+    """The message, the command or the press that asks: whatever answers it has a greater id. None for what a schedule asks."""
 
     def __str__(self) -> str:
         return f"{self.way}:{self.channel}:{self.message}"

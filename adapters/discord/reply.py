@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 
 import discord
 
 from adapters.common.neutral import discord_markdown
 from adapters.common.reply import PacedReply
 from adapters.common.split import split
+from adapters.common.summary import asked_by_clock
 from adapters.discord.buttons import turn_of, when_done, while_running
 from adapters.discord.pages import LIMIT, Post, final, small, title, units, working
 from adapters.discord.places import Reference, Spot, Way, guild_of, place_of
@@ -20,6 +22,8 @@ from codeact_bot.types import Turn
 
 log = logging.getLogger(__name__)
 
+EARLY = timedelta(minutes=1)
+"""By so much before a scheduled turn's beginning its posts are looked for: the clocks are not the same."""
 EVERY = 1.2
 """Seconds between edits: Discord takes five in five seconds for a channel, and other answers may run there."""
 
@@ -37,6 +41,7 @@ class DiscordReply(PacedReply):
         self._spot = Spot.parse(turn.incoming.place)
         self._first = Reference.parse(turn.reply)
         self._channel = self._first.channel if self._first else 0
+        self._after = self._spot.message or discord.utils.time_snowflake(turn.started - EARLY)
         self._posts: list[Post] = []
         self._sent = 0
 
@@ -68,11 +73,12 @@ class DiscordReply(PacedReply):
 
     async def _say_question(self) -> int:
         incoming = self.story.turn.incoming
-        name = discord_markdown(incoming.author.name)
+        by_clock = asked_by_clock(incoming)
+        head = f"**{discord_markdown(by_clock)}**:" if by_clock else f"**{discord_markdown(incoming.author.name)}** asks:"
         files = [f"-# with {discord_markdown(file.name)}" for file in incoming.files]
-        text = split("\n".join([f"**{name}** asks: {discord_markdown(incoming.text)}", *files]), LIMIT, units)[0]
+        text = split("\n".join([f"{head} {discord_markdown(incoming.text)}", *files]), LIMIT, units)[0]
         if self.unsure:
-            for post in await self._wire.own_posts(self._spot.channel, self._spot.message):
+            for post in await self._wire.own_posts(self._spot.channel, self._after):
                 if post.content.strip() == text.strip():
                     return post.id
         return await self._wire.send(self._spot.channel, text, name=nonce(self.story.turn.id, "question"))
@@ -82,7 +88,7 @@ class DiscordReply(PacedReply):
         turn = self.story.turn
         await self._entered()
         if self._first is None:
-            found = [post for post in await self._wire.own_posts(self._channel, self._spot.message) if turn_of(post) == turn.id]
+            found = [post for post in await self._wire.own_posts(self._channel, self._after) if turn_of(post) == turn.id]
             self._first = Reference(channel=self._channel, message=found[0].id) if found else None
         if self._first is not None and self.story.done:
             posts = self._planned()

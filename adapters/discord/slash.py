@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, Literal
 
 import discord
@@ -14,10 +15,11 @@ from adapters.common.counter import Counter
 from adapters.common.neutral import discord_markdown
 from adapters.discord.hearing import Ear
 from adapters.discord.interactions import attend, tell
+from adapters.discord.orders import order
 from adapters.discord.people import author, visitor
 from adapters.discord.places import Spot, Way, place_of
 from adapters.discord.uploads import download
-from codeact_bot.types import Access, File, Incoming, Query, ThreadId
+from codeact_bot.types import Access, File, Incoming, Order, Query, ThreadId
 
 Kind = Literal["md", "json", "ipynb", "jsonl"]
 FOUND = 10
@@ -139,6 +141,22 @@ class Commands:
         await self._counter.desk.permit(thread, str(person.id))
         return f"{person.display_name} may now stop and retry questions in this conversation."
 
+    async def schedule(self, interaction: discord.Interaction, text: str) -> str:
+        """Do what stands behind `schedule` otherwise: list, pause, resume, run, delete."""
+        return await self._ear.schedules.do(text, self._order(interaction), self._who(interaction))
+
+    async def new_schedule(self, interaction: discord.Interaction, when: str, question: str, zone: str) -> str:
+        """Ask a question by the clock."""
+        lacking = missing(interaction)
+        if lacking:
+            return lacking
+        return await self._ear.schedules.make(replace(self._order(interaction), when=f"{when} {zone}".strip(), question=question))
+
+    def _order(self, interaction: discord.Interaction) -> Order:
+        assert interaction.channel_id is not None
+        channel = interaction.channel if isinstance(interaction.channel, discord.abc.Messageable) else None
+        return order(name=interaction.id, user=interaction.user, guild=interaction.guild_id, channel=channel, channel_id=interaction.channel_id)
+
     async def attend(self, interaction: discord.Interaction, work: Coroutine[Any, Any, str]) -> None:
         """Run a command, where the person may use the bot."""
         if may_ask(self._access, self._who(interaction)):
@@ -209,6 +227,22 @@ def register(tree: app_commands.CommandTree[discord.Client], commands: Commands)
     @app_commands.describe(questions="How many")
     async def rewind(interaction: discord.Interaction, questions: app_commands.Range[int, 1] = 1) -> None:
         await commands.attend(interaction, commands.rewind(interaction, questions))
+
+    schedule = app_commands.Group(name="schedule", description="Questions that are asked by the clock", parent=group)
+
+    @schedule.command(description="Ask a question by the clock; the answers come to this channel or thread")
+    @app_commands.describe(when="every weekday at 9, every Monday at 17:30, every hour, 0 9 * * mon-fri …", zone="A time zone, such as Europe/Berlin")
+    async def add(interaction: discord.Interaction, when: str, question: str, zone: str = "") -> None:
+        await commands.attend(interaction, commands.new_schedule(interaction, when, question, zone))
+
+    @schedule.command(name="list", description="The schedules of this channel")
+    async def list_(interaction: discord.Interaction) -> None:
+        await commands.attend(interaction, commands.schedule(interaction, "list"))
+
+    @schedule.command(description="Pause, resume, run or delete a schedule")
+    @app_commands.describe(what="What to do with it", name="Its name, as the list shows it")
+    async def change(interaction: discord.Interaction, what: Literal["pause", "resume", "run", "delete"], name: str) -> None:
+        await commands.attend(interaction, commands.schedule(interaction, f"{what} {name}"))
 
     @group.command(description="Let somebody stop and retry questions in this thread")
     async def allow(interaction: discord.Interaction, person: discord.User) -> None:

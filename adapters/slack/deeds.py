@@ -15,6 +15,7 @@ from adapters.common.pace import PlatformDown, TryLater
 from adapters.common.reply import Refused
 from adapters.slack.hearing import Ear, Heard, edited
 from adapters.slack.markdown import blocks
+from adapters.slack.orders import order
 from adapters.slack.pages import code_view
 from adapters.slack.people import plain, visitor
 from adapters.slack.places import Reference, Spot, Way, place_of
@@ -166,6 +167,8 @@ class Hand:
                 return await self._new(caller)
             case "rewind":
                 return await self._rewind(caller, command.argument)
+            case "schedule":
+                return await self._schedule(caller, command.argument)
         return await self._allow(caller, command)
 
     async def _ask(self, caller: Caller, text: str) -> str:
@@ -221,6 +224,15 @@ class Hand:
         where = Reference.parse(turn.reply)
         place = place_of(caller.team, caller.channel, where.thread if where else Spot.parse(turn.incoming.place).thread)
         return await self._counter.rewind(place, turn.incoming.thread, argument)
+
+    async def _schedule(self, caller: Caller, text: str) -> str:
+        if not await self._wire.reaches(caller.channel):
+            return NOT_HERE
+        direct = caller.channel.startswith("D")
+        given = await order(
+            self._wire, name=f"command:{caller.trigger}", user=caller.user, team=caller.team, channel=caller.channel, thread="", direct=direct
+        )
+        return await self._ear.schedules.do(await plain(text, self._ear.bot, self._wire), given, caller.who)
 
     async def _allow(self, caller: Caller, command: Command) -> str:
         found = command.argument.strip()

@@ -15,13 +15,16 @@ from adapters.common.files import free_name
 from adapters.common.pace import PlatformDown, TryLater
 from adapters.common.patience import patient
 from adapters.common.reply import Refused
+from adapters.common.schedules import Schedules, wish
 from adapters.common.told import Told
 from adapters.render import size_text
 from adapters.slack.markdown import blocks
+from adapters.slack.orders import order
 from adapters.slack.pages import Post, actions, button, note
 from adapters.slack.people import plain, visitor
 from adapters.slack.places import Spot, Way, message_id, place_of
 from adapters.slack.wire import Wire
+from codeact_bot.errors import ScheduleNotFound, ScheduleRefused
 from codeact_bot.types import Access, Author, Bounds, File, Incoming, ThreadId, Turn
 
 log = logging.getLogger(__name__)
@@ -85,6 +88,7 @@ class Ear:
         self.counter = counter
         self.access = access
         self.bot = bot
+        self.schedules = Schedules(counter, access, lambda text: text)
         self._busy: dict[str, asyncio.Task[Incoming | None]] = {}
         self._told = Told()
         self.queued: set[str] = set()
@@ -134,13 +138,26 @@ class Ear:
 
     async def _take(self, heard: Heard) -> Incoming | None:
         text = await plain(heard.text, self.bot, self.wire)
+        wanted = wish(text)
         if is_stop(text):
             await self._stop(heard)
+        elif wanted is not None:
+            await self._schedule(heard, wanted)
         elif text or heard.files:
             return await self.ask(heard, heard.user, text, message_id(heard.channel, heard.ts))
         else:
             await self.wire.say(heard.channel, heard.spot.thread, self.help())
         return None
+
+    async def _schedule(self, heard: Heard, wanted: str) -> None:
+        who = visitor(heard.user, heard.team, heard.channel)
+        name = message_id(heard.channel, heard.ts)
+        given = await order(self.wire, name=name, user=heard.user, team=heard.team, channel=heard.channel, thread=heard.thread, direct=heard.direct)
+        try:
+            said = await self.schedules.do(wanted, given, who)
+        except (ScheduleNotFound, ScheduleRefused) as error:
+            said = str(error)
+        await self.wire.say(heard.channel, heard.spot.thread, Post(blocks=tuple(blocks(said)), text="About schedules"))
 
     async def ask(self, heard: Heard, asker: str, text: str, name: str) -> Incoming | None:
         """Hand a message in as a question of somebody; sentences on files that were refused go below it."""

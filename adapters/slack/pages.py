@@ -10,7 +10,7 @@ from adapters.common.files import attachments, long_outputs
 from adapters.common.neutral import slack_text
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
-from adapters.common.summary import folded
+from adapters.common.summary import folded, late
 from adapters.common.tables import csv_file
 from adapters.render import clean, count, one_line, step_summary, trouble, turn_summary
 from adapters.slack.markdown import COLUMNS, Block, blocks, preformatted, table
@@ -80,7 +80,7 @@ def final(turn: Turn) -> list[Post]:
     """Write the messages of an ended turn; the first replaces the post that built up."""
     assert turn.outcome is not None
     text = turn.outcome.text.strip() or "(no text)"
-    parts = [note("\n".join(lines))] if (lines := folded(turn.steps)) else []
+    parts = [note("\n".join(lines))] if (lines := [*filter(None, [late(turn)]), *folded(turn.steps)]) else []
     for piece in split(text, TEXT):
         parts += blocks(piece)
     parts += [note(turn_summary(turn)), actions(*_after(turn))]

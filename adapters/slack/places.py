@@ -16,7 +16,7 @@ class Way(StrEnum):
     ASK = "ask"
     """The question came by a command: post it in this channel, and the answer in its thread."""
     SAY = "say"
-    """The question came by a command in a direct message: post it there, and the answer below."""
+    """The question came by a command in a direct message, or by a schedule made in a thread: post it there, and the answer below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

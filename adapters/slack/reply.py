@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from adapters.common.neutral import slack_text
 from adapters.common.reply import PacedReply, Refused
+from adapters.common.summary import asked_by_clock
 from adapters.render import one_line
 from adapters.slack.budget import Budget
 from adapters.slack.markdown import blocks
@@ -52,7 +53,7 @@ class SlackReply(PacedReply):
         """Find the posts that are there already."""
         turn = self.story.turn
         if not self._root:
-            found = self._numbered(await self._wire.own_posts(self._spot.channel, "", _stamp(turn)))
+            found = self._numbered(await self._wire.own_posts(self._spot.channel, self._spot.thread, _stamp(turn)))
             if QUESTION in found:
                 await self._enter(found[QUESTION])
             elif self._spot.way is Way.ASK:
@@ -135,12 +136,13 @@ class SlackReply(PacedReply):
         self.shown = str(post.blocks)
 
     async def _ask(self) -> None:
-        """Post the question that came by a command, so that everybody sees what is answered."""
+        """Post the question that came by a command or a schedule, so that everybody sees what is answered."""
         incoming = self.story.turn.incoming
-        head = note(f"{incoming.author.name} asks{', with ' + ', '.join(file.name for file in incoming.files) if incoming.files else ''}:")
+        files = ", with " + ", ".join(file.name for file in incoming.files) if incoming.files else ""
+        head = note(f"{asked_by_clock(incoming) or incoming.author.name + ' asks'}{files}:")
         body = packed(blocks(incoming.text))[0]
         post = Post(blocks=(head, *body), text=slack_text(one_line(incoming.text, 200)))
-        await self._enter(await self._wire.post(self._spot.channel, "", marked(post, self.story.turn.id, QUESTION)))
+        await self._enter(await self._wire.post(self._spot.channel, self._spot.thread, marked(post, self.story.turn.id, QUESTION)))
 
     async def _enter(self, root: str) -> None:
         """Go on below the posted question."""

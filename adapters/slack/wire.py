@@ -78,7 +78,7 @@ class Wire:
         self._token = token
         self.lacking: set[str] = set()
         """Features that this workspace does not have: `streams`, `sessions`."""
-        self._names: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._people: OrderedDict[str, tuple[float, str, str]] = OrderedDict()
 
     async def open(self) -> None:
         """Use one pool of connections from now on, instead of a new connection per request."""
@@ -259,22 +259,29 @@ class Wire:
 
     async def name(self, user: str) -> str:
         """Return what to call a person; the id where Slack does not tell."""
-        known = self._names.get(user)
+        return (await self._person(user))[0]
+
+    async def zone(self, user: str) -> str:
+        """Return a person's time zone, by its IANA name; empty where Slack does not tell."""
+        return (await self._person(user))[1]
+
+    async def _person(self, user: str) -> tuple[str, str]:
+        """Return a person's name and time zone, as they were a while ago at most."""
+        known = self._people.get(user)
         if known is not None and time.monotonic() - known[0] < NAME_SECONDS:
-            return known[1]
+            return known[1:]
         try:
             with heeding():
-                found = await self.client.users_info(user=user)
+                person = (await self.client.users_info(user=user))["user"]
         except (PlatformDown, Refused, TryLater) as error:
             log.info("Could not look up the name of %s: %s", user, error)
-            return user
-        person = found["user"]
+            return user, ""
         profile = person.get("profile") or {}
         name = str(profile.get("display_name") or person.get("real_name") or person.get("name") or user)
-        self._names[user] = (time.monotonic(), name)
-        if len(self._names) > NAMES:
-            self._names.popitem(last=False)
-        return name
+        self._people[user] = (time.monotonic(), name, str(person.get("tz") or ""))
+        if len(self._people) > NAMES:
+            self._people.popitem(last=False)
+        return self._people[user][1:]
 
     def _is_slack(self, address: str) -> bool:
         asked, own = urlsplit(address), urlsplit(self.client.base_url)

@@ -32,7 +32,8 @@ def system_prompt(
 def question(incoming: Incoming) -> str:
     """Phrase a person's message for the model: who wrote it, the text, and the files that are in the working folder now."""
     who = " ".join(incoming.author.name.split())
-    lines = [f"{who} writes:" if who else "", incoming.text.strip() or "(no text)"]
+    by_clock = f"(Sent by {who}'s schedule, {incoming.fire.said}: nobody may be there to answer a question back.)" if incoming.fire else ""
+    lines = [by_clock or (f"{who} writes:" if who else ""), incoming.text.strip() or "(no text)"]
     if incoming.files:
         names = ", ".join(f"{quoted(file.name)} ({file.size:,} bytes)" for file in incoming.files)
         lines.append(f"Attached, in the working folder: {names}.")

@@ -19,8 +19,8 @@ class RememberedSchedules:
         self._schedules: dict[str, Schedule] = {}
 
     async def save_schedule(self, schedule: Schedule) -> None:
-        """Keep a new schedule."""
-        self._schedules[schedule.id] = schedule
+        """Keep a new schedule; one that is there under its id already stays as it is."""
+        self._schedules.setdefault(schedule.id, schedule)
 
     async def schedule(self, schedule_id: str) -> Schedule:
         """Raises ScheduleNotFound."""

@@ -19,8 +19,8 @@ class Schedules(States):
 
     @reaching
     async def save_schedule(self, schedule: Schedule) -> None:
-        """Keep a new schedule."""
-        await self._database.schedules.insert_one(documents.document(schedule) | {"_id": schedule.id})
+        """Keep a new schedule; one that is there under its id already stays as it is."""
+        await self._database.schedules.update_one({"_id": schedule.id}, {"$setOnInsert": documents.document(schedule)}, upsert=True)
 
     @reaching
     async def schedule(self, schedule_id: str) -> Schedule:
