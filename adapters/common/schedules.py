@@ -53,7 +53,9 @@ class Schedules:
     async def settled(self, text: str, order: Order) -> bool:
         """Whether a wish that is found late has been heard before, or is better not followed any more: only a new schedule is made late."""
         first = text.split(maxsplit=1)[:1]
-        return not first or first[0].lower() in ("list", *CHANGES) or order.name in {each.order.name for each in await self._counter.desk.schedules(order.channel)}
+        if not first or first[0].lower() in ("list", *CHANGES):
+            return True
+        return any(each.order.name == order.name for each in await self._counter.desk.schedules(order.channel))
 
     async def make(self, order: Order) -> str:
         """Make a schedule. Raises ScheduleRefused."""

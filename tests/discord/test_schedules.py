@@ -10,6 +10,7 @@ from codeact_bot.schedule import Scheduler
 from codeact_bot.types import Access, TurnDone, now
 from tests.discord.conftest import World
 from tests.discord.test_messages import own
+from tests.discord.test_missed import go_away
 
 
 async def run_due(world: World) -> None:
@@ -85,3 +86,19 @@ async def test_strangers_make_none(world: World) -> None:
     refused = await world.ada.slash(world.channel, "codeact schedule add", when="every day at 9", question="Count.")
     assert "not on the list" in refused.response.content
     assert not await world.core.store.schedules()
+
+
+async def test_one_that_was_wished_for_while_nobody_listened_is_made_once(world: World) -> None:
+    await world.ask()
+    await world.core.answer()
+    await go_away(world)
+    await world.ada.send(world.thread, "schedule every day at 9: count")
+    for _ in range(3):
+        await world.restart()
+    (made,) = await world.core.store.schedules()
+    await go_away(world)
+    await world.ada.send(world.thread, f"schedule delete {made.id}")
+    await world.restart()
+    assert len(await world.core.store.schedules()) == 1, "a change may be out of date by now"
+    assert [post.content.partition("\n")[0] for post in own(world, world.thread)][1:] == ["**every day at 09:00 (UTC)**: count"]
+    assert len(world.core.accepted) == 1
