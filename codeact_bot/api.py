@@ -132,6 +132,9 @@ class _Reply:
     async def show(self, event: Event) -> None:
         self.queue.put_nowait(event)
 
+    async def aclose(self) -> None:
+        pass
+
 
 class Agent:
     """A CodeAct agent with a sandbox and a memory of its own.

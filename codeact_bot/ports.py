@@ -338,6 +338,9 @@ class Reply(Protocol):
     async def show(self, event: Event) -> None:
         """Show an event; paces itself, raises nothing for a platform's failures."""
 
+    async def aclose(self) -> None:
+        """Write nothing more, since the turn goes on elsewhere; what is under way comes to its end first. The end of a turn is shown all the same."""
+
 
 class ChatAdapter(Protocol):
     """A way for people to reach the bot."""

@@ -160,7 +160,7 @@ class Service:
         if fire is not None and fire.note:
             await reply.show(Notice(text=fire.note))
         try:
-            async with self._sessions.hold(lease) as session, Keeper(self._store, lease, session, reply.show) as keeper:
+            async with giving_way(reply), self._sessions.hold(lease) as session, Keeper(self._store, lease, session, reply.show) as keeper:
                 outcome = await self._outcome(lease, turn, session, keeper, reply, stop)
                 await to_the_end(self._finish(lease, turn.id, outcome, keeper, reply))
         except StoreUnavailable:
@@ -238,7 +238,8 @@ class Service:
             failed = True
             raise
         finally:
-            del self._stops[lease.thread]
+            if self._stops.get(lease.thread) is stop:  # or this worker has claimed the thread again meanwhile
+                del self._stops[lease.thread]
             renewing.cancel()
             await asyncio.wait([renewing])
             if not lost and not failed:
@@ -274,11 +275,23 @@ async def patient(write: Callable[[], Awaitable[T]], reply: Reply) -> T:
             await asyncio.sleep(POLL_SECONDS)
 
 
+@asynccontextmanager
+async def giving_way(reply: Reply) -> AsyncIterator[None]:
+    """Let a reply write nothing more once its turn goes on elsewhere: a late edit would undo what is shown from there."""
+    try:
+        yield
+    except BaseException:
+        await to_the_end(reply.aclose())
+        raise
+
+
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` to its end even when cancelled meanwhile, and only then be cancelled."""
+    """Await `work` to its end even when cancelled meanwhile, and only then be cancelled; what it raises after that is logged."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.info("The end of cancelled work failed: %s", error, extra={"action": "end"})
         raise

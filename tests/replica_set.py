@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -26,13 +27,36 @@ def running(folder: Path) -> Iterator[str]:
     if given:
         yield given
         return
-    port = free_port()
-    with (folder / "log").open("wb") as log, subprocess.Popen(_command(folder, port), stdout=log, stderr=log) as server:
+    server = Server(folder)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop(signal.SIGTERM)
+
+
+class Server:
+    """A mongod that can be stopped and started again where it was."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self.url = f"mongodb://127.0.0.1:{self._port}/?replicaSet=rs0"
+
+    def start(self) -> None:
+        """Start it and wait until it takes writes."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(_command(self._folder, self._port), stdout=log, stderr=log)
         try:
-            _await_primary(server, port, folder)
-            yield f"mongodb://127.0.0.1:{port}/?replicaSet=rs0"
-        finally:
-            server.terminate()
+            _await_primary(self._process, self._port, self._folder)
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
+
+    def stop(self, number: int) -> None:
+        """End it with a signal."""
+        self._process.send_signal(number)
+        self._process.wait()
 
 
 def free_port() -> int:

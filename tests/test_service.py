@@ -100,6 +100,7 @@ class Post:
     chat: "Chat"
     turn: object
     reference: str = ""
+    closed: bool = False
     shown: list = field(default_factory=list)
 
     async def show(self, event):
@@ -112,6 +113,9 @@ class Post:
         if isinstance(event, StepDone) and self.chat.moves:
             self.reference = f"post-{len(self.shown)}"
         self.chat.news.set()
+
+    async def aclose(self):
+        self.closed = True
 
     def of(self, kind):
         return [event for event in self.shown if isinstance(event, kind)]
@@ -269,8 +273,34 @@ async def test_a_lost_lease_ends_the_work_and_writes_nothing_more(store, chat, c
                 await asyncio.sleep(0.05)
         calls = set(store.calls)
     assert not calls & {"save_step", "end_turn", "release"}
+    assert chat.posts[0].closed
     assert not chat.delivered
     assert await store.turns(ONE) == []
+
+
+async def test_a_worker_may_claim_a_thread_again_whose_lease_it_has_lost_and_is_about_to_let_go(store, chat, caplog, monkeypatch):
+    monkeypatch.setattr(service_module, "LEASE_SECONDS", 0.3)
+    chat.platform.clear()
+    async with working(store, chat, ["A.", code("while True: pass"), "Never."]) as service:
+        await service.accept(message("a"))
+        await chat.until(lambda: TurnDone in chat.kinds("a"))
+        await service.accept(message("b"))
+        store.stolen = True
+        await asyncio.sleep(0.5)
+        store.stolen = False
+        await chat.until(lambda: CodeStarted in chat.kinds("b"))
+        async with asyncio.timeout(SOON):
+            while "another worker goes on" not in caplog.text:
+                await asyncio.sleep(0.05)
+        await service.stop(ONE)
+        await chat.until(lambda: TurnDone in chat.kinds("b"))
+        chat.platform.set()
+        await chat.ended(2)
+        async with asyncio.timeout(SOON):
+            while "release" not in store.calls:
+                await asyncio.sleep(0.05)
+    assert "Serving a thread failed" not in caplog.text
+    assert [(turn.incoming.id, turn.outcome.ending) for turn in await store.turns(ONE)] == [("a", Ending.ANSWERED), ("b", Ending.STOPPED)]
 
 
 async def test_the_turn_of_a_dead_worker_is_taken_up_and_its_open_step_never_runs_again(store, chat):

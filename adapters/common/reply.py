@@ -55,6 +55,10 @@ class PacedReply(ABC):
         else:
             self.pace.nudge()
 
+    async def aclose(self) -> None:
+        """Write no progress any more; what is being written comes to its end first."""
+        await self.pace.aclose()
+
     async def _write(self) -> None:
         if self._refused:
             return

@@ -87,6 +87,10 @@ class ConsoleReply:
         """Take the live lines off the screen."""
         self._foot.close()
 
+    async def aclose(self) -> None:
+        """Take the live lines off the screen."""
+        self.close()
+
     async def show(self, event: Event) -> None:
         """Print an event, above the prompt where one is open; a full disk or a closed terminal is not the turn's fault."""
         if isinstance(event, StepDone) and event.step.execution and not self._output.heard:

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from adapters.common import pace
+from adapters.slack.reply import EVERY
 from codeact_bot.types import File, Incoming, StepDone, Thought, TurnDone
 from tests.adapters import stage
 from tests.slack.conftest import World, until
@@ -184,6 +185,22 @@ async def test_an_answer_that_was_owed_is_delivered_after_a_restart_without_repe
     posts = await world.slack.posts()
     assert len(posts) == 3
     assert [file["name"] for each in posts for file in each.get("files", ())] == ["out.csv", "table-1.csv"]
+
+
+async def test_a_reply_that_gave_way_does_not_undo_what_its_successor_shows(world: World) -> None:
+    await world.ask()
+    lease, turn, reply = await world.core.begin()
+    await reply.show(Thought(text="I begin."))
+    await until(lambda: world.proxy.calls["chat.update"] > 0)
+    await reply.show(Thought(text=" I go on, and this edit has to wait for its time."))
+    await reply.aclose()
+    done = await world.core.end(lease, turn)
+    successor = await world.adapter.reply(replace(done, reply=reply.reference))
+    await successor.show(TurnDone(turn=done))
+    await reply.show(Thought(text=" Still here."))
+    await asyncio.sleep(2 * EVERY)
+    (post,) = await world.slack.posts()
+    assert "Done." in shown(post)
 
 
 async def test_blocks_that_slack_does_not_take_become_text(world: World) -> None:
