@@ -74,9 +74,9 @@ class Worker:
         known = {name: os.environ[name] for name in ("PATH", "LANG", "DOCKER_HOST") if name in os.environ}
         home = {"HOME": str(self._log.parent), "PYTHONPATH": str(Path.cwd())}
         with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "benchmarks.soak", "--worker", env={**known, **home, **self._variables}, stdout=log, stderr=log, start_new_session=True
-            )  # fmt: skip
+            command = [sys.executable, "-m", "benchmarks.soak", "--worker"]
+            environment = {**known, **home, **self._variables}
+            self._process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log, start_new_session=True)
         self.pids.append(self._process.pid)
         await until(lambda: bool(self.between.sockets) or self._process.returncode is not None, 60)
 

@@ -29,3 +29,7 @@ class WebReply:
             self._hub.end(self._story)
         else:
             self._hub.nudge(self._story.turn.incoming.thread)
+
+    async def aclose(self) -> None:
+        """The turn no longer runs here."""
+        self._hub.end(self._story)
