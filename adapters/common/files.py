@@ -16,6 +16,10 @@ LONG = 3_000
 """Characters of output above which the whole of it becomes a file."""
 
 
+LINES = 30
+"""Lines of code or output that a post shows; the file, the modal and the notebook have all."""
+
+
 def attachments(turn: Turn) -> list[File]:
     """Return the figures and files that a turn made: of each file the last version, and no content twice; the last MOST of them."""
     runs = [step.execution for step in turn.steps if step.execution is not None]

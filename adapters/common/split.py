@@ -49,13 +49,25 @@ def split(text: str, limit: int, length: Length = len) -> list[str]:
     return [piece.strip("\n") for piece in pieces if piece.strip()]
 
 
-def head_tail(text: str, limit: int) -> tuple[str, int]:
-    """Return the first and last lines of a text in about `limit` characters, and how many characters were left out between them."""
-    if len(text) <= limit:
+def head_tail(text: str, limit: int, lines: int = 0) -> tuple[str, int]:
+    """Return the first and last lines of a text in about `limit` characters, and how many characters were left out between them.
+
+    At most `lines` of them, where that is not 0: a post of short lines would be as high as a wall.
+    """
+    many = bool(lines) and text.rstrip("\n").count("\n") >= lines
+    if len(text) <= limit and not many:
         return text, 0
-    head, tail = text[: limit // 2], text[-(limit - limit // 2) :]
-    head = head[: head.rfind("\n")] if "\n" in head[limit // 4 :] else head
-    tail = tail[tail.find("\n") + 1 :] if "\n" in tail[: limit // 4] else tail
+    if many:
+        ends = [found.start() for found in re.finditer("\n", text.rstrip("\n"))]
+        return _joined(text, min(limit // 2, ends[lines // 2 - 1]), min(limit - limit // 2, len(text) - ends[-(lines - lines // 2)] - 1))
+    return _joined(text, limit // 2, limit - limit // 2)
+
+
+def _joined(text: str, first: int, last: int) -> tuple[str, int]:
+    """Return so many of the first and the last characters, whole lines where those are not too long."""
+    head, tail = text[:first], text[-last:]
+    head = head[: head.rfind("\n")] if text[first] != "\n" and "\n" in head[first // 2 :] else head
+    tail = tail[tail.find("\n") + 1 :] if text[-last - 1] != "\n" and "\n" in tail[: last // 2] else tail
     cut = len(text) - len(head) - len(tail)
     return f"{head}\n… {cut:,} characters left out …\n{tail}", cut
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.common.files import attachments, long_outputs
+from adapters.common.files import LINES, attachments, long_outputs
 from adapters.common.neutral import slack_text
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
@@ -68,9 +68,9 @@ def working(story: Story) -> Post:
     if thought:
         parts += packed(blocks(split(thought, PASSAGE)[-1]))[-1]
     if story.code:
-        parts.append(preformatted(head_tail(story.code, PASSAGE)[0], "python"))
+        parts.append(preformatted(head_tail(story.code, PASSAGE, LINES)[0], "python"))
     if story.output.strip():
-        parts.append(preformatted(head_tail(story.output, PASSAGE)[0]))
+        parts.append(preformatted(head_tail(story.output, PASSAGE, LINES)[0]))
     if not thought and not story.code:
         parts.append(note("Working…"))
     return Post(blocks=(*parts, actions(button("Stop", "stop", story.turn.id, "danger"))), text="Working…")
@@ -139,7 +139,7 @@ def table_blocks(shown: Table) -> tuple[Block, ...]:
 def printed(file: File) -> tuple[Block, ...]:
     """Write the head and tail of an output that is a file."""
     assert file.data is not None
-    return note(f"{file.name} has all of it:"), preformatted(head_tail(file.data.decode(), PASSAGE)[0])
+    return note(f"{file.name} has all of it:"), preformatted(head_tail(file.data.decode(), PASSAGE, LINES)[0])
 
 
 def code_view(turn: Turn) -> Block:

@@ -154,4 +154,5 @@ def test_over_long_output_is_a_file_with_its_head_and_tail_in_a_post() -> None:
     assert "line 0\n" in posts[1].content
     assert "line 1999\n" in posts[1].content
     assert "characters left out" in posts[1].content
+    assert posts[1].content.count("\n") < 40
     assert posts[-1].files[0].data == output.encode()

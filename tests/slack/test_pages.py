@@ -23,7 +23,8 @@ TEXT = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
 @given(TEXT)
 def test_any_markdown_is_within_the_limits(text: str) -> None:
     for post in final(stage.ended(stage.turn_of(INCOMING), [stage.ran(0, text or "x", text, output=text)], text).turn):
-        check_message(post.blocks)
+        if not post.files:
+            check_message(post.blocks)
         assert len(post.text) <= 4_000
         assert "<" not in post.text
 
@@ -39,6 +40,19 @@ def test_any_progress_is_within_the_limits(words: str, printed: str) -> None:
     for event in [stage.CodeStarted(index=3, code=words or "x"), stage.Output(text=printed * 20)]:
         story.hear(event)
         check_message(working(story).blocks)
+
+
+def test_over_long_output_is_a_file_with_its_head_and_tail_in_a_post() -> None:
+    output = "\n".join(f"line {number}" for number in range(2000))
+    posts = final(stage.ended(stage.turn_of(INCOMING), [stage.ran(0, "x", output=output)], "Done.").turn)
+    said, shown = posts[1].blocks
+    assert "output-step-1.txt has all of it" in said["elements"][0]["text"]
+    text = shown["elements"][0]["elements"][0]["text"]
+    assert text.startswith("line 0\n")
+    assert text.endswith("line 1999")
+    assert "characters left out" in text
+    assert text.count("\n") == 30
+    assert [file.data for file in posts[-1].files] == [output.encode()]
 
 
 def test_a_long_turn_is_within_the_limits() -> None:

@@ -82,6 +82,25 @@ def test_head_and_tail_say_what_they_leave_out(text, limit):
         assert len(head) + len(tail) <= limit
 
 
+@given(st.lists(st.text("ab ", max_size=30), max_size=60), st.integers(200, 1000), st.integers(2, 12))
+def test_head_and_tail_have_no_more_lines_than_wanted(lines, limit, most):
+    text = "\n".join(lines)
+    shown, cut = head_tail(text, limit, most)
+    if len(text) <= limit and len(text.rstrip("\n").split("\n")) <= most:
+        assert (shown, cut) == (text, 0)
+    else:
+        head, tail = shown.split(f"\n… {cut:,} characters left out …\n")
+        assert text.startswith(head)
+        assert text.endswith(tail)
+        assert len(head) + len(tail) + cut == len(text)
+        assert len(head) + len(tail) <= limit
+        assert len(head.split("\n")) + len(tail.rstrip("\n").split("\n")) <= most
+
+
+def test_head_and_tail_of_many_lines_are_the_first_and_the_last():
+    assert head_tail("\n".join(map(str, range(100))), 500, 4) == ("0\n1\n… 281 characters left out …\n98\n99", 281)
+
+
 @pytest.mark.parametrize("limit", [100, 2000])
 def test_head_and_tail_prefer_whole_lines(limit):
     text = "\n".join(f"line {number}" for number in range(1000))
