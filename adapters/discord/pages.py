@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from adapters.common.files import attachments, long_outputs
+from adapters.common.files import LINES, attachments, long_outputs
 from adapters.common.neutral import discord_code, discord_markdown
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
 from adapters.common.summary import folded, late
 from adapters.common.tables import aligned, csv_file
+from adapters.discord.markdown import with_code_tables
 from adapters.render import count, one_line, size_text, step_summary, trouble, turn_summary
 from codeact_bot.types import Answer, Execution, File, Step, Table, Turn
 
@@ -45,6 +46,11 @@ def small(text: str) -> str:
     return f"-# {discord_markdown(one_line(text, 200))}"
 
 
+def prose(text: str) -> str:
+    """Write what the model said."""
+    return discord_markdown(with_code_tables(text, WIDTH))
+
+
 def working(story: Story) -> str:
     """Write the post of a running turn: finished steps folded, then what goes on."""
     parts = lines_of(story.steps)
@@ -54,11 +60,11 @@ def working(story: Story) -> str:
         parts.append(small(f"{story.preparing.label} … {'' if share is None else f'{share:.0%}'}"))
     thought = story.thought.strip()
     if thought:
-        parts.append(ending(discord_markdown(thought), PASSAGE))
+        parts.append(ending(prose(thought), PASSAGE))
     if story.code:
-        parts.append(discord_code(head_tail(story.code, PASSAGE)[0], "py"))
+        parts.append(discord_code(head_tail(story.code, PASSAGE, LINES)[0], "py"))
     if story.output.strip():
-        parts.append(discord_code(head_tail(story.output, PASSAGE)[0]))
+        parts.append(discord_code(head_tail(story.output, PASSAGE, LINES)[0]))
     if not thought and not story.code:
         parts.append("Working…")
     return split("\n".join(parts), LIMIT, units)[0]
@@ -77,7 +83,7 @@ def lines_of(steps: Sequence[Step]) -> list[str]:
 def final(turn: Turn, upload_limit: int) -> list[Post]:
     """Write the messages of an ended turn; the first replaces the post that built up."""
     assert turn.outcome is not None
-    text = discord_markdown(turn.outcome.text.strip()) or "(no text)"
+    text = prose(turn.outcome.text.strip()) or "(no text)"
     whole = "\n".join([*map(small, filter(None, [late(turn)])), *lines_of(turn.steps), text, small(turn_summary(turn))])
     posts = [Post(content=piece) for piece in split(whole, LIMIT, units)]
     tables = [table for step in turn.steps if step.execution for table in step.execution.tables]
@@ -112,7 +118,7 @@ def table_post(table: Table, number: int) -> Post:
 def printed(file: File) -> str:
     """Write the head and tail of an output that is a file."""
     assert file.data is not None
-    return f"{small(f'{file.name} has all of it:')}\n{discord_code(head_tail(file.data.decode(), 1_200)[0])}"
+    return f"{small(f'{file.name} has all of it:')}\n{discord_code(head_tail(file.data.decode(), 1_200, LINES)[0])}"
 
 
 def code_of(table: Table, rows: int) -> str:
