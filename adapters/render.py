@@ -87,6 +87,7 @@ def step_summary(step: Step) -> str:
             parts.append(_failure(execution))
         parts.append(seconds_text(execution.seconds))
     elif not isinstance(step.action, RunCode):
+        parts += ["no code that could run"] if isinstance(step.action, Malformed) else []
         parts.append(seconds_text(step.completion.seconds))
     if step.completion.usage.cost:
         parts.append(cost_text(step.completion.usage.cost, estimated=step.completion.usage.estimated))

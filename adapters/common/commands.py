@@ -97,6 +97,8 @@ def rewound(argument: str, asked: int) -> int | str:
 
 def went_back(fork: Fork) -> str:
     """Say where a conversation goes on after a rewind."""
+    if not fork.turns:
+        return "The next message begins anew, without variables and files. The conversation so far is kept in the history."
     return f"The next message goes on after question {fork.turns}, {brought(fork)} The conversation so far is kept in the history."
 
 

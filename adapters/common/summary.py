@@ -33,5 +33,5 @@ def late(turn: Turn) -> str:
 def purpose(step: Step) -> str:
     """Return what the step was for, in the model's own first line."""
     thought = step.action.thought if isinstance(step.action, RunCode | Malformed) else ""
-    first = one_line(re.sub(r"[`*]", "", thought.strip().partition("\n")[0]), 80)
+    first = one_line(re.sub(r"^#+ |[`*]", "", thought.strip().partition("\n")[0]), 80)
     return f" · {first}" if first else ""

@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 
 from adapters.render import after_return, clean, columns_that_fit, cost_text, one_line, seconds_text, size_text, step_summary, trouble
-from codeact_bot.types import Status
+from codeact_bot.types import Completion, Malformed, Status, Step
 from tests.adapters import stage
 
 VISIBLE_FORMATS = {"\u0600", "\u0601", "\u0602", "\u0603", "\u0604", "\u0605", "\u06dd", "\u0890", "\u0891", "\u08e2", "\U000110bd", "\U000110cd"}
@@ -79,6 +79,8 @@ def test_a_table_keeps_at_least_one_column() -> None:
 def test_steps_are_summed_up() -> None:
     assert step_summary(stage.ran(1, "x")) == "step 2 · 0.4 s · $0.0012"
     assert step_summary(stage.ran(0, "x", status=Status.TIMEOUT)) == "step 1 · out of time · 0.4 s · $0.0012"
+    malformed = Step(index=2, completion=Completion(text="", seconds=1.2), action=Malformed(thought="", code="1 +", reason="Not Python."))
+    assert step_summary(malformed) == "step 3 · no code that could run · 1.2 s"
 
 
 def test_lost_variables_are_named() -> None:

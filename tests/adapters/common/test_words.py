@@ -10,15 +10,17 @@ from rich.cells import cell_len
 
 from adapters.common import commands
 from adapters.common.access import Visitor, may_ask, may_steer
-from adapters.common.commands import NAMES, Command, help_text, history_text, is_stop, parse
+from adapters.common.commands import NAMES, Command, help_text, history_text, is_stop, parse, went_back
 from adapters.common.files import LONG, attachments, free_name, over_long
 from adapters.common.story import TAIL, Story
+from adapters.common.summary import folded
 from adapters.common.tables import aligned, csv_file
 from codeact_bot.types import (
     Access,
     Author,
     CodeStarted,
     File,
+    Fork,
     Incoming,
     Notice,
     Output,
@@ -164,3 +166,12 @@ def test_a_story_goes_on_after_a_crash():
     story = Story(replace(stage.turn_of(INCOMING), steps=(stage.ran(0, "x"),)))
     story.hear(StepDone(step=stage.ran(1, "y")))
     assert [step.index for step in story.steps] == [0, 1]
+
+
+def test_a_finished_step_folds_to_a_line_without_markdown():
+    assert folded([stage.ran(0, "x = 1", "## First, **the** `data`\n\nMore.")]) == ["✓ step 1 · 0.4 s · $0.0012 · First, the data"]
+
+
+def test_a_rewind_to_the_beginning_says_so():
+    assert "begins anew" in went_back(Fork(thread=INCOMING.thread, turns=0))
+    assert "after question 2" in went_back(Fork(thread=INCOMING.thread, turns=2))
