@@ -15,7 +15,7 @@ from rich.text import Text
 from adapters.render import clean, cost_text, count, one_line, seconds_text
 from codeact_bot import app
 from codeact_bot.api import new_thread
-from codeact_bot.errors import FileRefused
+from codeact_bot.errors import FileRefused, TurnNotFound
 from codeact_bot.export import export as write
 from codeact_bot.screen import Screen
 from codeact_bot.settings import load
@@ -70,7 +70,7 @@ def _cells(turn: Turn) -> tuple[str, ...]:
     status = str(turn.outcome.ending) if turn.outcome else "open"
     return (
         turn.started.astimezone().strftime("%Y-%m-%d %H:%M"),
-        one_line(turn.incoming.thread, 40),
+        one_line(turn.incoming.thread, 80),
         one_line(turn.incoming.author.name, 20),
         status + (f" ({one_line(', '.join(errors), 30)} on the way)" if errors else ""),
         str(len(turn.steps)),
@@ -98,11 +98,22 @@ async def export(arguments: argparse.Namespace) -> int:
 
 
 async def fork(arguments: argparse.Namespace) -> int:
-    """Begin a conversation in the terminal with the history and state of another. Raises ThreadNotFound."""
+    """Begin a conversation in the terminal with the history and state of another. Raises ThreadNotFound, TurnNotFound."""
     fork = new_thread("terminal")
     async with app.open_store(load(), app.quiet) as store:
         found = await store.thread(ThreadId(arguments.thread))
-        await store.fork(found.id, fork, arguments.at or found.turns)
-        turns = (await store.thread(fork)).turns
-    print(f"{fork} has the first {turns} of {found.turns} questions. Go on with: codeact-bot chat --thread {fork}")  # noqa: T201
+        turns = _position(await store.turns(found.id), arguments.at)
+        whole = await store.fork(found.id, fork, turns)
+    without = "" if whole else ", without their variables and files, which are no longer kept"
+    print(f"{fork} has the first {turns} of {count(found.turns, 'question')}{without}. Go on with: codeact-bot chat --thread {fork}")  # noqa: T201
     return 0
+
+
+def _position(turns: Sequence[Turn], at: str) -> int:
+    """Return the number of the turn that a person names by its number or its id; that of the last for an empty text. Raises TurnNotFound."""
+    names = [turn.id for turn in turns]
+    if at in names:
+        return names.index(at) + 1
+    if not at or (at.isascii() and at.isdigit() and 1 <= int(at[:9]) <= len(turns)):
+        return int(at or len(turns))
+    raise TurnNotFound(f"This conversation has {count(len(turns), 'question')}, and {at!r} is none of them: --at takes a number or a turn's id.")

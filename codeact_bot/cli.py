@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     _history(commands.add_parser("history", help="list, search and filter what was asked"))
     fork = commands.add_parser("fork", help="begin a conversation with the history and state of another")
     fork.add_argument("thread", metavar="THREAD", help="the conversation's id, as `codeact-bot history` shows it")
-    fork.add_argument("--at", metavar="N", type=positive, help="after its Nth question (default: its last)")
+    fork.add_argument("--at", metavar="TURN", default="", help="after this question: its number, or its turn's id (default: its last)")
     _export(commands.add_parser("export", help="write a conversation as Markdown, JSON, a notebook or training data"))
     _platforms(commands)
     return root

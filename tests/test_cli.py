@@ -44,6 +44,19 @@ def check_tour(ended):
     return re.search(r"terminal:[0-9a-f]{16}", ended.stdout)[0]
 
 
+def check_forks(command, thread):
+    turns = json.loads(command("export", thread, "--format", "json").stdout)["turns"]
+    for at, number in (([], len(turns)), (["--at", "1"], 1), (["--at", turns[0]["id"]], 1)):
+        told = command("fork", thread, *at).stdout
+        assert f"has the first {number} of {len(turns)} questions. Go on with: codeact-bot chat --thread terminal:" in told
+        fork = told.split()[-1]
+        assert len(command("history", "--thread", fork).stdout.splitlines()) == number
+    for wrong in ("0", "99", "nonsense"):
+        refused = command("fork", thread, "--at", wrong)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"has {len(turns)} questions, and '{wrong}' is none of them" in refused.stderr
+
+
 def test_version(command):
     assert command("--version").stdout == f"codeact-bot {__version__}\n"
 
@@ -74,6 +87,7 @@ def test_the_tour_in_a_process_then_history_and_export(command, home):
     assert command("export", thread, "--format", "ipynb", "-o", str(notebook)).returncode == 0
     assert json.loads(notebook.read_text())["nbformat"] == 4
     assert "KeyError" in command("export", thread).stdout
+    check_forks(command, thread)
 
 
 def test_an_unknown_thread_is_a_sentence(command):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from adapters.render import one_line
 from codeact_bot.types import Ending, Fork, Incoming, Turn
 
-NAMES = ("ask", "stop", "history", "export", "new", "rewind", "schedule", "allow", "help")
+NAMES = ("ask", "stop", "history", "export", "new", "rewind", "fork", "schedule", "allow", "help")
 KINDS = ("md", "json", "ipynb", "jsonl")
 STOPS = {"stop", "halt", "cancel", "abort", "stop it", "stop that", "please stop", "stop please"}
 MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗", Ending.MISSED: "■"}
@@ -80,6 +80,7 @@ I show the code, mend its errors, and post tables, plots and files.
 - `/codeact history [words]` what was asked · `/codeact export [md|json|ipynb|jsonl]` this conversation as a file
 - `/codeact new` forget this conversation and begin another · `/codeact rewind [N]` go on as if the last N questions had not been asked
 - `/codeact schedule every weekday at 9: …` ask by the clock; in a thread, mention me with the same words · `/codeact schedule list`
+- **Fork from here** below an answer, or `/codeact fork [N]` after question N: go on from there in a thread of its own; this one stays
 - `/codeact allow @person` let somebody else stop and retry
 
 The code cannot reach the network or anything outside its sandbox. Everything asked, run and answered is kept, for you and for audits."""

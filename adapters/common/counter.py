@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from adapters.common.commands import rewound, went_back
+from adapters.common.forks import GONE, RUNNING, SECONDS, TWICE, after_which
 from adapters.common.patience import patient
+from adapters.common.told import Told
 from codeact_bot.errors import ThreadNotFound
 from codeact_bot.ports import Desk, Inbox
-from codeact_bot.types import Incoming, ThreadId, Turn
+from codeact_bot.types import Fork, Incoming, ThreadId, Turn
 
 WAITED = 3.0
 """Seconds between a question and its turn that tell that it was queued."""
@@ -36,6 +38,7 @@ class Counter:
         self.inbox = inbox
         self.desk = desk
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._told = Told()
 
     def order(self, place: str) -> asyncio.Lock:
         """Return the lock that keeps a place's messages in their order."""
@@ -69,6 +72,23 @@ class Counter:
         fork = await self.desk.fork(thread, left)
         await self.desk.move(place, fork.thread)
         return went_back(fork)
+
+    async def fork(self, turn: Turn, person: str) -> Fork | str:
+        """Begin a conversation with the history and state right after a turn; a sentence where that cannot be, or where they just did."""
+        if turn.outcome is None:
+            return RUNNING
+        ended = [each.id for each in await self.desk.turns(turn.incoming.thread)]
+        if turn.id not in ended:
+            return GONE
+        if not self._told.first(f"{person} {turn.id}", SECONDS):
+            return TWICE
+        return await self.desk.fork(turn.incoming.thread, ended.index(turn.id) + 1)
+
+    async def numbered(self, thread: ThreadId, argument: str) -> Turn | str:
+        """The turn that `/codeact fork ARGUMENT` means; a sentence where there is none."""
+        turns = await self.desk.turns(thread)
+        number = after_which(argument, len(turns))
+        return number if isinstance(number, str) else turns[number - 1]
 
     async def waits(self, incoming: Incoming) -> bool:
         """Whether another question is answered before this one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
 
 REMEMBERED = 1_000
@@ -12,12 +14,13 @@ class Told:
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self._said: OrderedDict[str, None] = OrderedDict()
+        self._said: OrderedDict[str, float] = OrderedDict()
 
-    def first(self, thing: str) -> bool:
-        """Whether this is said for the first time; it counts as said from now on."""
-        fresh = thing not in self._said
-        self._said[thing] = None
+    def first(self, thing: str, seconds: float = math.inf) -> bool:
+        """Whether this is said for the first time, or again after so many seconds; it counts as said from now on."""
+        at = time.monotonic()
+        fresh = thing not in self._said or at - self._said[thing] >= seconds
+        self._said[thing] = at
         self._said.move_to_end(thing)
         if len(self._said) > REMEMBERED:
             self._said.popitem(last=False)

@@ -19,6 +19,7 @@ class Deed(StrEnum):
     RETRY = "retry"
     CODE = "code"
     NOTEBOOK = "notebook"
+    FORK = "fork"
     EDITED = "edited"
 
 
@@ -49,6 +50,7 @@ def when_done(turn: Turn) -> discord.ui.View:
     if any(not isinstance(step.action, Answer) for step in turn.steps):
         buttons.append(_button("Show code", Deed.CODE, turn.id))
     buttons.append(_button("Download notebook", Deed.NOTEBOOK, turn.id))
+    buttons.append(_button("Fork from here", Deed.FORK, turn.id))
     return _view(*buttons)
 
 

@@ -52,7 +52,7 @@ class Client(discord.Client):
         self.ear = Ear(self, self.wire, counter, self._access)
         self._hand = Hand(self, self.wire, counter, self.ear, self._access)
         self._missed = Missed(self, self.wire, counter, self.ear)
-        register(self.tree, Commands(self.ear, counter, self._access))
+        register(self.tree, Commands(self.wire, self.ear, counter, self._access))
 
     async def setup_hook(self) -> None:
         """Publish the commands; runs after the login, before the first event."""

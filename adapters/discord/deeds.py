@@ -9,6 +9,7 @@ import discord
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
 from adapters.common.counter import Counter
 from adapters.discord.buttons import Deed, Press
+from adapters.discord.forks import fork
 from adapters.discord.hearing import Ear
 from adapters.discord.interactions import attend, tell
 from adapters.discord.pages import code_pages
@@ -56,6 +57,8 @@ class Hand:
             return await self._stop(turn)
         if press.deed is Deed.RETRY:
             return await self._retry(interaction, turn)
+        if press.deed is Deed.FORK:
+            return await fork(self._wire, self._counter, turn, interaction)
         return await (self._show_code(interaction, turn) if press.deed is Deed.CODE else self._notebook(interaction, turn))
 
     async def _may_steer(self, who: Visitor, asked: Incoming) -> bool:

@@ -13,12 +13,14 @@ from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask,
 from adapters.common.commands import help_text, history_text, stopping
 from adapters.common.counter import Counter
 from adapters.common.neutral import discord_markdown
+from adapters.discord.forks import fork
 from adapters.discord.hearing import Ear
 from adapters.discord.interactions import attend, tell
 from adapters.discord.orders import order
 from adapters.discord.people import author, visitor
 from adapters.discord.places import Spot, Way, place_of
 from adapters.discord.uploads import download
+from adapters.discord.wire import Wire
 from codeact_bot.types import Access, File, Incoming, Order, Query, ThreadId
 
 Kind = Literal["md", "json", "ipynb", "jsonl"]
@@ -31,8 +33,9 @@ ASKED = "I am on it."
 class Commands:
     """What the commands do."""
 
-    def __init__(self, ear: Ear, counter: Counter, access: Access) -> None:
+    def __init__(self, wire: Wire, ear: Ear, counter: Counter, access: Access) -> None:
         """Hand questions in through the ear."""
+        self._wire = wire
         self._ear = ear
         self._counter = counter
         self._access = access
@@ -129,6 +132,14 @@ class Commands:
         if asked is None or not may_steer(self._access, self._who(interaction), asked.author, await self._counter.permitted(thread)):
             return REFUSED_STEER
         return await self._counter.rewind(place, thread, str(questions))
+
+    async def fork(self, interaction: discord.Interaction, question: int | None) -> str:
+        """Go on after one of this place's questions in a thread of its own."""
+        thread = await self._counter.conversation(self._place(interaction))
+        if thread is None:
+            return NO_CONVERSATION
+        turn = await self._counter.numbered(thread, str(question or ""))
+        return turn if isinstance(turn, str) else await fork(self._wire, self._counter, turn, interaction)
 
     async def allow(self, interaction: discord.Interaction, person: discord.abc.User) -> str:
         """Let someone else stop and retry questions of this conversation."""
@@ -243,6 +254,11 @@ def register(tree: app_commands.CommandTree[discord.Client], commands: Commands)
     @app_commands.describe(what="What to do with it", name="Its name, as the list shows it")
     async def change(interaction: discord.Interaction, what: Literal["pause", "resume", "run", "delete"], name: str) -> None:
         await commands.attend(interaction, commands.schedule(interaction, f"{what} {name}"))
+
+    @group.command(description="Go on after a question of this thread in a new thread; this one stays")
+    @app_commands.describe(question="Its number, counted from the first; the last one where left out")
+    async def fork(interaction: discord.Interaction, question: app_commands.Range[int, 1] | None = None) -> None:
+        await commands.attend(interaction, commands.fork(interaction, question))
 
     @group.command(description="Let somebody stop and retry questions in this thread")
     async def allow(interaction: discord.Interaction, person: discord.User) -> None:

@@ -13,6 +13,7 @@ from adapters.common.counter import Counter
 from adapters.common.neutral import slack_text
 from adapters.common.pace import PlatformDown, TryLater
 from adapters.common.reply import Refused
+from adapters.slack.forks import fork
 from adapters.slack.hearing import Ear, Heard, edited
 from adapters.slack.markdown import blocks
 from adapters.slack.orders import order
@@ -120,6 +121,14 @@ class Hand:
         await self._wire.upload(caller.channel, caller.thread, [await self._counter.desk.export(turn.incoming.thread, "ipynb")])
         return ""
 
+    async def fork(self, caller: Caller, turn_id: str) -> str:
+        """Go on from an answer in a thread of its own."""
+        turn = await self._turn(caller, turn_id, steer=False)
+        return turn if isinstance(turn, str) else await self._forked(caller, turn)
+
+    async def _forked(self, caller: Caller, turn: Turn) -> str:
+        return await fork(self._wire, self._counter, turn, user=caller.user, team=caller.team, channel=caller.channel)
+
     async def edited(self, caller: Caller, subject: str) -> str:
         """Ask an edited question."""
         channel, thread, ts = subject.split("/")
@@ -169,6 +178,8 @@ class Hand:
                 return await self._rewind(caller, command.argument)
             case "schedule":
                 return await self._schedule(caller, command.argument)
+            case "fork":
+                return await self._fork_last(caller, command.argument)
         return await self._allow(caller, command)
 
     async def _ask(self, caller: Caller, text: str) -> str:
@@ -233,6 +244,13 @@ class Hand:
             self._wire, name=f"command:{caller.trigger}", user=caller.user, team=caller.team, channel=caller.channel, thread="", direct=direct
         )
         return await self._ear.schedules.do(await plain(text, self._ear.bot, self._wire), given, caller.who)
+
+    async def _fork_last(self, caller: Caller, argument: str) -> str:
+        last = await self._last(caller)
+        if last is None:
+            return NO_CONVERSATION
+        turn = await self._counter.numbered(last.incoming.thread, argument)
+        return turn if isinstance(turn, str) else await self._forked(caller, turn)
 
     async def _allow(self, caller: Caller, command: Command) -> str:
         found = command.argument.strip()

@@ -56,7 +56,7 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wi
         if event.get("tab", "home") == "home":
             await wire.publish_home(str(event["user"]), ear.help())
 
-    deeds = {"stop": hand.stop, "retry": hand.retry, "code": hand.code, "notebook": hand.notebook, "edited": hand.edited}
+    deeds = {"stop": hand.stop, "retry": hand.retry, "code": hand.code, "notebook": hand.notebook, "edited": hand.edited, "fork": hand.fork}
 
     @app.action(re.compile("^codeact_"))
     async def pressed(body: dict[str, Any], action: dict[str, Any], ack: Ack) -> None:

@@ -99,7 +99,7 @@ def _after(turn: Turn) -> list[Block]:
     buttons = [button("Retry", "retry", turn.id)]
     if any(not isinstance(step.action, Answer) for step in turn.steps):
         buttons.append(button("Show code", "code", turn.id))
-    return [*buttons, button("Download notebook", "notebook", turn.id)]
+    return [*buttons, button("Download notebook", "notebook", turn.id), button("Fork from here", "fork", turn.id)]
 
 
 def packed(parts: Iterable[Block]) -> list[list[Block]]:

@@ -243,6 +243,11 @@ class Wire:
         except (PlatformDown, Refused, TryLater) as error:
             log.warning("Could not fill the home tab of %s: %s", user, error)
 
+    async def link(self, channel: str, message: str) -> str:
+        """Return the address of a message."""
+        with heeding():
+            return str((await self.client.chat_getPermalink(channel=channel, message_ts=message))["permalink"])
+
     async def reaches(self, channel: str) -> bool:
         """Whether the bot may post in a channel."""
         try:

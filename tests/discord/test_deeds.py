@@ -46,7 +46,7 @@ async def test_buttons_work_after_a_restart(world: World) -> None:
     await world.ask()
     await world.core.answer("It is 4.", STEPS)
     (post,) = own(world, world.thread)
-    assert labels(post) == ["Retry", "Show code", "Download notebook"]
+    assert labels(post) == ["Retry", "Show code", "Download notebook", "Fork from here"]
     assert "✗ step 1 · ZeroDivisionError" in post.content
     await world.restart()
     shown = await world.ada.click(post, label="Show code")
@@ -226,3 +226,81 @@ async def test_a_conversation_can_be_rewound(world: World) -> None:
     await world.ada.send(world.thread, "third")
     await world.core.answer("Three.")
     assert [turn.incoming.text for turn in await world.core.store.turns(world.core.accepted[2].thread)] == ["first", "third"]
+
+
+async def test_fork_from_here_goes_on_in_a_thread_of_its_own_even_after_a_restart(world: World) -> None:
+    await world.ask("first")
+    await world.core.answer("One.")
+    thread = world.thread
+    (post,) = own(world, thread)
+    await world.ada.send(thread, "second **bold** @everyone")
+    await world.core.answer("Two.")
+    await world.restart()
+    used = await world.bob.click(post, label="Fork from here")
+    (forked,) = [each for each in world.channel.threads if each.id != thread.id]
+    assert f"<#{forked.id}>" in used.response.content
+    assert used.response.ephemeral
+    root = own(world, world.channel)[-1]
+    assert root.id == forked.id
+    assert root.content == (
+        f"Bob forked this from question 1, “first” ({post.jump_url}). Write here to go on, with the variables and files of then."
+    )
+    await world.bob.send(forked, "third")
+    await world.core.answer("Three.")
+    assert own(world, forked)[-1].content.startswith("Three.")
+    first, _, third = world.core.accepted
+    assert [turn.incoming.text for turn in await world.core.store.turns(third.thread)] == ["first", "third"]
+    assert len(await world.core.store.turns(first.thread)) == 2
+
+
+async def test_a_second_press_of_fork_from_here_makes_no_second_fork(world: World) -> None:
+    await world.ask("first")
+    await world.core.answer("One.", STEPS)
+    (post,) = own(world, world.thread)
+    await world.ada.click(post, label="Fork from here")
+    again = await world.ada.click(post, label="Fork from here")
+    assert "just done that" in again.response.content
+    assert len(world.channel.threads) == 2
+    assert "with its history alone: the variables and files of then are no longer kept" in own(world, world.channel)[-1].content
+    await world.core.store.undo(world.core.accepted[0].thread)
+    assert "was taken back" in (await world.bob.click(post, label="Fork from here")).response.content
+
+
+async def test_a_conversation_is_forked_by_command(world: World) -> None:
+    await world.ask("first")
+    await world.core.answer("One.")
+    thread = world.thread
+    await world.ada.send(thread, "second")
+    await world.core.answer("Two.")
+    assert "has 2" in (await world.bob.slash(thread, "codeact fork", question=3)).response.content
+    await world.bob.slash(thread, "codeact fork")
+    assert "from question 2, “second”" in own(world, world.channel)[-1].content
+    assert "no conversation here" in (await world.bob.slash(world.channel, "codeact fork")).response.content
+
+
+async def test_strangers_may_not_fork(world: World) -> None:
+    await world.ask("first")
+    await world.core.answer("One.")
+    (post,) = own(world, world.thread)
+    world.access = Access(deny=(f"discord:user:{world.bob.id}",))
+    await world.restart()
+    refused = await world.bob.click(post, label="Fork from here")
+    assert "not on the list" in refused.response.content
+    assert len(world.channel.threads) == 1
+
+
+async def test_a_fork_in_a_direct_message_takes_its_place_and_one_can_go_back(world: World) -> None:
+    user = world.ada.user
+    for text, answer in (("first", "One."), ("second", "Two.")):
+        await user.send_dm(text)
+        await world.core.answer(answer)
+    one, two = own(world, user.dm_channel)
+    await user.click(one, label="Fork from here")
+    assert own(world, user.dm_channel)[-1].content.startswith("Ada went back to question 1, “first”. The next message here goes on from there")
+    await user.send_dm("third")
+    await world.core.answer("Three.")
+    await user.click(two, label="Fork from here")
+    await user.send_dm("fourth")
+    turns = await world.core.store.turns(world.core.accepted[2].thread)
+    assert [turn.incoming.text for turn in turns] == ["first", "third"]
+    assert [turn.incoming.text for turn in await world.core.store.turns(world.core.accepted[3].thread)] == ["first", "second"]

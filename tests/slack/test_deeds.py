@@ -68,7 +68,7 @@ async def test_admins_may_stop(world: World) -> None:
 async def test_buttons_work_after_a_restart(world: World) -> None:
     await world.ask()
     _, post = await world.answered(steps=STEPS)
-    assert labels(post) == ["Retry", "Show code", "Download notebook"]
+    assert labels(post) == ["Retry", "Show code", "Download notebook", "Fork from here"]
     await world.restart()
     await world.slack.press(post, "Show code")
     modal = shown(await view(world))
@@ -285,3 +285,80 @@ async def test_a_conversation_can_be_rewound(world: World) -> None:
     assert [turn.incoming.text for turn in await world.core.store.turns(third.thread)] == ["first", "third"]
     assert len(await world.core.store.turns(first.thread)) == 2
     assert (await world.slack.posts())[-1]["thread_ts"] == ts
+
+
+async def test_fork_from_here_goes_on_in_a_thread_of_its_own_even_after_a_restart(world: World) -> None:
+    ts = await world.ask("first")
+    _, post = await world.answered("One.", steps=STEPS)
+    await world.ask("<b> second", thread=ts)
+    await world.answered("Two.")
+    await world.restart()
+    await world.slack.press(post, "Fork from here", user=BOB)
+    await whispered(world, "a thread of its own")
+    root = (await world.slack.posts())[-1]
+    assert not root.get("thread_ts"), "it begins a thread"
+    assert shown(root).replace("\n", "") == (
+        "bob forked this from question 1, “first”. Write here to go on, with its history alone: the variables and files of then are no longer kept."
+    ), "the small core keeps no state"
+    (link,) = [part for part in root["blocks"][0]["elements"][0]["elements"] if part["type"] == "link"]
+    assert post["ts"].replace(".", "") in link["url"]
+    await world.slack.send("third", user=BOB, thread=root["ts"])
+    await until(lambda: len(world.core.accepted) == 3)
+    _, answer = await world.answered("Three.")
+    assert answer["thread_ts"] == root["ts"]
+    first, _, third = world.core.accepted
+    assert [turn.incoming.text for turn in await world.core.store.turns(third.thread)] == ["first", "third"]
+    assert len(await world.core.store.turns(first.thread)) == 2
+
+
+async def test_a_second_press_of_fork_from_here_makes_no_second_fork(world: World) -> None:
+    await world.ask("first")
+    _, post = await world.answered("One.")
+    world.proxy.twice = True
+    await world.slack.press(post, "Fork from here")
+    await whispered(world, "just done that")
+    await whispered(world, "a thread of its own")
+    assert len(await world.slack.posts()) == 2
+    assert len(await world.core.store.threads(limit=10)) == 2
+
+
+@pytest.mark.parametrize("access", [Access(deny=(f"slack:user:{BOB}",))])
+async def test_strangers_may_not_fork(world: World) -> None:
+    await world.ask("first")
+    _, post = await world.answered("One.")
+    await world.slack.press(post, "Fork from here", user=BOB)
+    await whispered(world, "not on the list")
+    assert len(await world.slack.posts()) == 1
+
+
+async def test_a_conversation_is_forked_by_command_and_one_taken_back_is_not(world: World) -> None:
+    ts = await world.ask("first")
+    await world.core.answer("One.")
+    await world.ask("second", thread=ts)
+    _, post = await world.answered("Two.")
+    await world.slack.command("fork 3")
+    await whispered(world, "This conversation has 2")
+    await world.slack.command("fork 1")
+    await whispered(world, "a thread of its own")
+    assert "question 1, “first”. Write here to go on, with the variables and files of then." in shown((await world.slack.posts())[-1]).replace("\n", "")
+    await world.core.store.undo(world.core.accepted[0].thread)
+    await world.slack.press(post, "Fork from here")
+    await whispered(world, "was taken back")
+
+
+async def test_a_fork_in_a_direct_message_goes_on_below_a_message_there(world: World) -> None:
+    channel = await world.adapter._wire.direct(ANN)
+    await world.slack.send("first", channel=channel)
+    await until(lambda: len(world.core.accepted) == 1)
+    _, post = await world.answered("One.")
+    await world.slack.press(post, "Fork from here", channel=channel)
+    await whispered(world, "a thread of its own", channel)
+    root = (await world.slack.posts(channel))[-1]
+    await world.slack.send("in the fork", channel=channel, thread=root["ts"])
+    await until(lambda: len(world.core.accepted) == 2)
+    await world.core.answer("Two.")
+    await world.slack.send("as before", channel=channel)
+    await until(lambda: len(world.core.accepted) == 3)
+    first, forked, before = world.core.accepted
+    assert first.thread == before.thread != forked.thread
+    assert [turn.incoming.text for turn in await world.core.store.turns(forked.thread)] == ["first", "in the fork"]

@@ -1,0 +1,46 @@
+"""Forks in Slack: each goes on in a thread of its own, below a message that says where it comes from."""
+
+from __future__ import annotations
+
+import logging
+
+from adapters.common.counter import Counter
+from adapters.common.forks import elsewhere
+from adapters.common.neutral import slack_text
+from adapters.common.pace import PlatformDown, TryLater
+from adapters.common.reply import Refused
+from adapters.slack.markdown import Block, rich
+from adapters.slack.pages import Post
+from adapters.slack.places import Reference, place_of
+from adapters.slack.wire import Wire
+from codeact_bot.types import Fork, Turn
+
+log = logging.getLogger(__name__)
+
+
+async def fork(wire: Wire, counter: Counter, turn: Turn, *, user: str, team: str, channel: str) -> str:
+    """Fork right after a turn, post where it goes on, and return a sentence for the person. Raises PlatformDown, Refused, TryLater."""
+    made = await counter.fork(turn, user)
+    if isinstance(made, str):
+        return made
+    found = Reference.parse(turn.reply)
+    root = await wire.post(channel, "", _post(await wire.name(user), made, turn, await _link(wire, found.channel, found.message) if found else ""))
+    await counter.desk.move(place_of(team, channel, root), made.thread)
+    address = await _link(wire, channel, root)
+    return f"The fork goes on in [a thread of its own]({address})." if address else "The fork goes on in a thread of its own."
+
+
+def _post(name: str, made: Fork, turn: Turn, address: str) -> Post:
+    before, source, after = elsewhere(name, made, turn)
+    link: Block = {"type": "link", "url": address, "text": source} if address else {"type": "text", "text": source}
+    parts: list[Block] = [{"type": "text", "text": before}, link, {"type": "text", "text": after}]
+    return Post(blocks=(rich([{"type": "rich_text_section", "elements": parts}]),), text=slack_text(before + source + after))
+
+
+async def _link(wire: Wire, channel: str, message: str) -> str:
+    """Return the address of a message; empty where Slack does not give it."""
+    try:
+        return await wire.link(channel, message)
+    except (PlatformDown, Refused, TryLater) as error:
+        log.info("There is no link to message %s: %s", message, error)
+        return ""
