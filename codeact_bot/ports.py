@@ -114,7 +114,10 @@ class Sandbox(Protocol):
         """Do slow first-time work, such as building the image. Raises SandboxUnavailable, ImageUnavailable."""
 
     async def start(self, label: str) -> Session:
-        """Start a session; `label` (a thread id, or `pool`) marks it for people who look. Raises SandboxUnavailable, ImageUnavailable."""
+        """Start a session; `label` (a thread id, or `pool`) marks it for people who look.
+
+        Raises SandboxUnavailable, ImageUnavailable, SandboxLost where it was taken away before it was ready.
+        """
 
     async def reap(self) -> int:
         """Remove what dead workers left behind; returns how many sandboxes that were."""

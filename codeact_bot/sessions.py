@@ -23,6 +23,8 @@ SNAPSHOT_LIMIT = 256 * 1024 * 1024
 
 SNAPSHOT_WAIT = 3.0
 """Seconds that code waits for a snapshot before it; then that is given up."""
+STARTS = 3
+"""Sandboxes that are started at most where one after the other is lost before it is ready."""
 STATE_LOST = "The variables and files of earlier steps are lost."
 STATE_BEHIND = "The saved state is restored, but what the last steps did to variables and files is lost."
 
@@ -182,6 +184,15 @@ class ThreadSession:
         return await asyncio.shield(self._starting)
 
     async def _start(self) -> Session:
+        """Start a sandbox with the saved state; one that is taken away meanwhile is followed by another."""
+        for _ in range(STARTS - 1):
+            try:
+                return await self._begin()
+            except SandboxLost as error:
+                log.warning("A sandbox of %s was lost while it started: %s", self._thread, error, extra={"action": "start"})
+        return await self._begin()
+
+    async def _begin(self) -> Session:
         session = await self._pool.take(self._thread)
         try:
             await self._restore(session)

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 
 import pytest
 
@@ -22,6 +24,7 @@ class Counting(ProcessSandbox):
         self.sessions = []
         self.labels = []
         self.broken = False
+        self.doomed = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -32,6 +35,9 @@ class Counting(ProcessSandbox):
             raise SandboxUnavailable("There is no sandbox today. Come back tomorrow.")
         session = await super().start(label)
         self.sessions.append(session)
+        if self.doomed:
+            self.doomed -= 1
+            os.kill(session._channel._process.pid, signal.SIGKILL)
         return session
 
     @property
@@ -183,3 +189,15 @@ async def test_a_run_that_waits_for_a_start_can_be_cancelled_and_the_start_goes_
         sandbox.gate.set()
         assert (await run(sessions.of(ONE), "2")).value == "2"
         assert len(sandbox.sessions) == 1
+
+
+async def test_a_sandbox_that_is_taken_away_while_it_starts_is_followed_by_another(sandbox, store):
+    async with Sessions(sandbox, store, pool=0) as sessions:
+        session = sessions.of(ONE)
+        await run(session, "kept = 42")
+        await store.save_snapshot(await leased(store, ONE), await session.snapshot())
+        await sessions.forget(ONE)
+        sandbox.doomed = 2
+        execution = await run(sessions.of(ONE), "print(kept)")
+        assert (execution.status, execution.output) == (Status.OK, "42\n")
+        assert len(sandbox.sessions) == 4

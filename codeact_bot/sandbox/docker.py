@@ -113,7 +113,7 @@ class DockerSandbox:
         self._volumes = tuple(record["Config"].get("Volumes") or ())
 
     async def start(self, label: str) -> Session:
-        """Start a session; `label` marks its container. Raises SandboxUnavailable, ImageUnavailable."""
+        """Start a session; `label` marks its container. Raises SandboxUnavailable, ImageUnavailable, SandboxLost."""
         if not self._ready:
             await self.prepare(lambda _: None)
         container, attached = await self._launched(label)
@@ -126,6 +126,8 @@ class DockerSandbox:
         try:
             return await RemoteSession.open(channel, Startup(memory=self._resources.memory))
         except (SandboxLost, ProtocolViolated) as error:
+            if isinstance(error, SandboxLost) and not channel.last_words.strip():
+                raise  # it was removed, or killed: an image without a fit Python says something
             reason = (channel.last_words.splitlines() or [str(error)])[-1].rstrip(".")
             raise ImageUnavailable(
                 f"The sandbox's worker did not start in the image {self.image}: {reason}. It needs Python 3.9 or newer as python3."

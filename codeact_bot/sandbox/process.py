@@ -96,7 +96,7 @@ class ProcessSandbox:
         self._ground = Ground(wrap=wrap, folders=folders, drops=drops)
 
     async def start(self, label: str) -> RemoteSession:
-        """Start a session; processes carry no labels, so that `label` is not used. Raises SandboxUnavailable."""
+        """Start a session; processes carry no labels, so that `label` is not used. Raises SandboxUnavailable, SandboxLost."""
         await self.prepare(lambda _: None)
         async with self._starting:
             return await self._start()
@@ -109,6 +109,8 @@ class ProcessSandbox:
         try:
             return await RemoteSession.open(channel, self._startup(self._ground))
         except (SandboxLost, ProtocolViolated) as exc:
+            if isinstance(exc, SandboxLost) and not channel.complaint:
+                raise
             raise SandboxUnavailable(f"The sandbox process did not start: {exc} {channel.complaint}".strip()) from exc
 
     async def reap(self) -> int:
