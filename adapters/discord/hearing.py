@@ -158,7 +158,7 @@ class Ear:
     async def _stop(self, message: discord.Message, place: str, *, late: bool) -> None:
         thread = await self._counter.conversation(place)
         running = await self._counter.running(thread) if thread else None
-        if late and (running is None or message.id < int(running.id.partition("~")[0])):
+        if late and (running is None or message.created_at <= running.at):
             return
         if thread is None or running is None:
             await self._answer(message, "Nothing is running here.")

@@ -81,7 +81,7 @@ def speaking(guild: discord.Guild) -> list[Speaking]:
 def since_when(known: Sequence[Turn], connected: datetime) -> int:
     """Return the time, as an id of Discord's, up to which everything was heard.
 
-    Whatever was asked last came over a connection, or was looked up in its order: so all before it was heard, too.
+    Whatever a person asked last came over a connection, or was looked up in its order: so all before it was heard, too. Schedules need none.
     """
-    before = [turn.incoming.at for turn in known if turn.incoming.at < connected - MARGIN]
+    before = [turn.incoming.at for turn in known if turn.incoming.fire is None and turn.incoming.at < connected - MARGIN]
     return discord.utils.time_snowflake(max([connected - LONGEST, *before]))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from codeact_bot.types import Access, Author, Incoming, ThreadId
+from codeact_bot.types import Access, Author, Fire, Incoming, ThreadId
 from tests.adapters.core import Core
 from tests.discord.conftest import World
 from tests.discord.test_messages import own
@@ -110,6 +111,23 @@ async def test_a_stop_that_was_missed_stops_the_run_before_it_and_no_later_one(w
     await world.ada.send(world.thread, "stop")
     await world.restart()
     assert len(world.core.stopped) == 1
+
+
+async def test_what_was_missed_is_heard_though_a_schedule_ran_meanwhile_and_a_stop_stops_that(world: World) -> None:
+    await world.ask("first")
+    await world.core.answer()
+    (first,) = world.core.accepted
+    await go_away(world)
+    await world.ada.send(world.thread, "second")
+    await world.env.advance_time(AWAY)
+    now = world.env.now()
+    await world.core.accept(replace(first, id="schedule:1:due", text="every hour", at=now, fire=Fire(schedule="1", said="every hour", due=now)))
+    await world.core.begin()
+    await world.env.advance_time(AWAY)
+    await world.ada.send(world.thread, "stop")
+    await world.restart()
+    assert len(world.core.stopped) == 1
+    assert texts(world) == ["first", "every hour", "second"]
 
 
 async def test_a_stop_that_was_heard_does_not_stop_what_was_asked_after_it(world: World) -> None:
