@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from codeact_bot.export import export
 from codeact_bot.ports import Store
 from codeact_bot.rhythm import Rhythm
 from codeact_bot.schedule import Schedules
-from codeact_bot.types import File, Fork, Incoming, Order, Query, Schedule, Thread, ThreadId, Turn
+from codeact_bot.types import Author, File, Fork, Incoming, Listing, Order, Query, Schedule, Share, Thread, ThreadId, Turn, now
 
 
 class StoreDesk:
@@ -63,11 +64,36 @@ class StoreDesk:
         """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
         await self._store.permit(thread, person)
 
-    async def fork(self, thread: ThreadId, turns: int) -> Fork:
-        """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound."""
-        fork = ThreadId(f"{thread.partition('#')[0]}#{secrets.token_hex(4)}")
+    async def fork(self, thread: ThreadId, turns: int, platform: str = "") -> Fork:
+        """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound.
+
+        It goes on at the other's platform, or at the given one.
+        """
+        fork = ThreadId(f"{platform}:{secrets.token_hex(8)}" if platform else f"{thread.partition('#')[0]}#{secrets.token_hex(4)}")
         whole = await self._store.fork(thread, fork, turns)
         return Fork(thread=fork, turns=(await self._store.thread(fork)).turns, whole=whole)
+
+    async def browse(self, listing: Listing) -> Sequence[Thread]:
+        """The conversations that fit, the last active first."""
+        return await self._store.browse(listing)
+
+    async def share(self, thread: ThreadId, by: Author, days: float) -> str:
+        """Make a link by which everybody may read a conversation for some days; returns its secret."""
+        secret, made = secrets.token_urlsafe(24), now()
+        await self._store.save_share(Share(id=_share_id(secret), thread=thread, by=by, made=made, until=made + timedelta(days=days)))
+        return secret
+
+    async def shared(self, secret: str) -> Share | None:
+        """What a link leads to; None where it is unknown, void, or too old."""
+        return await self._store.share(_share_id(secret))
+
+    async def shares(self, thread: ThreadId) -> Sequence[Share]:
+        """The links to a conversation that are still good, the first made first."""
+        return await self._store.shares(thread)
+
+    async def unshare(self, thread: ThreadId, share_id: str) -> None:
+        """Make a link to a conversation void."""
+        await self._store.remove_share(thread, share_id)
 
     async def order(self, order: Order) -> Schedule:
         """Make a schedule. Raises ScheduleRefused."""
@@ -101,3 +127,7 @@ class StoreDesk:
         """The next times of a schedule, in its time zone; none while it is paused."""
         rhythm = Rhythm(cron=schedule.cron, zone=schedule.zone)
         return rhythm.times(schedule.next - timedelta(seconds=1), count) if schedule.next else []
+
+
+def _share_id(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

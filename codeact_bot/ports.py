@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from codeact_bot.types import (
+    Author,
     Bounds,
     Completion,
     Event,
@@ -15,12 +16,14 @@ from codeact_bot.types import (
     Fork,
     Incoming,
     Lease,
+    Listing,
     Message,
     Order,
     Outcome,
     Preparing,
     Query,
     Schedule,
+    Share,
     Snapshot,
     Step,
     Thread,
@@ -177,6 +180,21 @@ class Store(Protocol):
     async def threads(self, *, limit: int) -> Sequence[Thread]:
         """The conversations, the last active first."""
 
+    async def browse(self, listing: Listing) -> Sequence[Thread]:
+        """The conversations that fit, the last active first."""
+
+    async def save_share(self, share: Share) -> None:
+        """Keep a link by which a conversation is shared."""
+
+    async def share(self, share_id: str) -> Share | None:
+        """A link that is still good; None where there is none."""
+
+    async def shares(self, thread: ThreadId) -> Sequence[Share]:
+        """The links to a conversation that are still good, the first made first."""
+
+    async def remove_share(self, thread: ThreadId, share_id: str) -> None:
+        """Make a link to a conversation void."""
+
     async def find(self, query: Query) -> Sequence[Turn]:
         """Turns that match, newest first."""
 
@@ -302,9 +320,26 @@ class Desk(Protocol):
     async def permit(self, thread: ThreadId, person: str) -> None:
         """Let a person stop and retry other people's questions in the thread. Raises ThreadNotFound."""
 
-    async def fork(self, thread: ThreadId, turns: int) -> Fork:
-        """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound."""
+    async def fork(self, thread: ThreadId, turns: int, platform: str = "") -> Fork:
+        """Begin a conversation with the history and state that another had after so many of its turns; the other stays. Raises ThreadNotFound.
 
+        It goes on at the other's platform, or at the given one.
+        """
+
+    async def browse(self, listing: Listing) -> Sequence[Thread]:
+        """The conversations that fit, the last active first."""
+
+    async def share(self, thread: ThreadId, by: Author, days: float) -> str:
+        """Make a link by which everybody may read a conversation for some days; returns its secret."""
+
+    async def shared(self, secret: str) -> Share | None:
+        """What a link leads to; None where it is unknown, void, or too old."""
+
+    async def shares(self, thread: ThreadId) -> Sequence[Share]:
+        """The links to a conversation that are still good, the first made first."""
+
+    async def unshare(self, thread: ThreadId, share_id: str) -> None:
+        """Make a link to a conversation void."""
 
     async def order(self, order: Order) -> Schedule:
         """Make a schedule. Raises ScheduleRefused."""

@@ -318,6 +318,10 @@ class Thread:
     updated: datetime
     people: tuple[str, ...] = ()
     """Ids of the people who wrote in it."""
+    running: bool = False
+    """Whether a message waits in it, or is being answered."""
+    ending: Ending | None = None
+    """How its last turn ended."""
     permitted: tuple[str, ...] = ()
     """Ids of the people who may stop and retry other people's questions in it."""
 
@@ -339,6 +343,37 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Which conversations to list, the last active first; an empty field does not restrict."""
+
+    text: str = ""
+    """Beginnings of words of the questions and of the names of those who asked, all of which it must have."""
+    prefix: str = ""
+    """Beginning of its id: `slack:`."""
+    running: bool = False
+    """Only those in which a message waits, or is being answered."""
+    ending: Ending | None = None
+    """Only those that rest after a turn that ended so."""
+    person: str = ""
+    """Id of somebody who wrote in it, or is permitted to."""
+    after: tuple[datetime, ThreadId] | None = None
+    """Last activity and id of the one before the first to be listed."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A link by which everybody may read a conversation."""
+
+    id: str
+    """SHA-256 of the secret in the link, hexadecimal: who reads the database cannot open the page."""
+    thread: ThreadId
+    by: Author
+    made: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,17 +10,16 @@ from datetime import datetime, timedelta
 from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound, TurnNotFound
 from codeact_bot.store import records
 from codeact_bot.store.remembered import RememberedThread, RememberedTurn
-from codeact_bot.store.remembered_schedules import RememberedSchedules
+from codeact_bot.store.remembered_listings import RememberedListings
 from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
 
 
-class MemoryStore(RememberedSchedules):
+class MemoryStore(RememberedListings):
     """A Store that forgets everything with its process; it answers as MongoStore does."""
 
     def __init__(self) -> None:
         """Make an empty store."""
         super().__init__()
-        self._threads: dict[ThreadId, RememberedThread] = {}
         self._files: dict[str, bytes] = {}
         self._places: dict[str, ThreadId] = {}
         self._owed: dict[str, tuple[str, datetime]] = {}
@@ -59,6 +58,8 @@ class MemoryStore(RememberedSchedules):
         thread.seen[incoming.id] = None
         thread.names[incoming.author.name] = None
         thread.people[incoming.author.id] = None
+        new = dict.fromkeys(records.listed_words(incoming))
+        thread.words = dict.fromkeys(list(thread.words | new)[: records.LISTED_WORDS])
         thread.updated = at
         self._arrived.set()
         return True
@@ -276,6 +277,7 @@ class MemoryStore(RememberedSchedules):
             updated=now(),
             names=dict(found.names),
             people=dict(found.people),
+            words=dict(found.words),
             permitted=dict(found.permitted),
         )
         self._threads[fork].snapshot, self._threads[fork].ran = state, last.ran if last else ""

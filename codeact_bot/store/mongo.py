@@ -17,8 +17,8 @@ from codeact_bot.errors import FileRefused, LeaseLost, StoreUnavailable
 from codeact_bot.store import documents, outages, queries, records, rows
 from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
+from codeact_bot.store.listings import Listings
 from codeact_bot.store.outages import reaching
-from codeact_bot.store.schedules import Schedules
 from codeact_bot.types import File, Incoming, Lease, Outcome, Step, ThreadId, Turn
 
 TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
@@ -29,7 +29,7 @@ OTHERWISE = {85, 86}
 """Codes with which a server refuses an index that differs from one of the same name or keys."""
 
 
-class MongoStore(Schedules):
+class MongoStore(Listings):
     """A Store on a MongoDB replica set; open it with `MongoStore.open`."""
 
     def __init__(self, client: Any, database: str, where: str) -> None:

@@ -18,7 +18,11 @@ OPEN, CLOSED = "/open", "/closed"
 NEWEST: Keys = (("started", -1), ("number", -1))
 
 INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
-    "threads": (((("waiting", 1), ("_id", 1)), False), ((("updated", -1),), False)),
+    "threads": (
+        ((("waiting", 1), ("_id", 1)), False),
+        *(((*field, ("updated", -1), ("_id", 1)), False) for field in ((), (("people", 1),), (("permitted", 1),), (("words", 1),))),
+    ),
+    "shares": (((("thread", 1),), False),),
     "owed": (((("until", 1),), False),),
     "schedules": (((("next", 1),), False), ((("order.channel", 1),), False), ((("order.author.id", 1),), False)),
     "turns": (
@@ -80,7 +84,10 @@ def push(incoming: Incoming, *, sure: bool) -> list[Document]:
     """
     name, author, person = (literal(documents.encode(part)) for part in (incoming.id, incoming.author.name, incoming.author.id))
     entry = {"$mergeObjects": [literal(documents.document(incoming)), {"queued": "$$NOW"}]}
-    pending, seen, names, people = ({"$ifNull": [f"${field}", []]} for field in ("pending", "seen", "participants", "people"))
+    pending, seen, names, people, words = (
+        {"$ifNull": [f"${field}", []]} for field in ("pending", "seen", "participants", "people", "words")
+    )
+    new = literal([documents.encode(word) for word in records.listed_words(incoming)])
     full = {"$and": [not sure, {"$gte": [{"$size": seen}, records.SEEN]}]}
     known = {"$or": [{"$in": [name, seen]}, {"$in": [name, {"$ifNull": ["$pending.id", []]}]}, full]}
     changed = {
@@ -90,6 +97,7 @@ def push(incoming: Incoming, *, sure: bool) -> list[Document]:
         "title": {"$ifNull": ["$title", literal(documents.encode(records.title(incoming)))]},
         "participants": _with(names, author),
         "people": _with(people, person),
+        "words": {"$slice": [{"$concatArrays": [words, {"$setDifference": [new, words]}]}, records.LISTED_WORDS]},
         "created": {"$ifNull": ["$created", "$$NOW"]},
         "updated": "$$NOW",
     }
@@ -130,7 +138,8 @@ def stop() -> list[Document]:
 def pop(incoming: Incoming) -> list[Document]:
     """Take the answered message off the queue and close the turn."""
     others = {"$filter": {"input": "$pending", "cond": {"$ne": ["$$this.id", literal(documents.encode(incoming.id))]}}}
-    first = {"$set": {"pending": others, "open": "$$REMOVE", "updated": "$$NOW"}}
+    ending = {"$ifNull": ["$open.outcome.ending", "$$REMOVE"]}
+    first = {"$set": {"pending": others, "open": "$$REMOVE", "ending": ending, "updated": "$$NOW"}}
     return [first, {"$set": {"waiting": {"$ifNull": [{"$first": "$pending.queued"}, "$$REMOVE"]}}}]
 
 

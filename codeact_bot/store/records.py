@@ -22,6 +22,8 @@ GRACE = 30.0
 """Seconds in which the worker that ended a turn is the only one to deliver its answer."""
 WORDS = 5_000
 """Distinct words of one turn that a search can find; question, answer and code come first."""
+LISTED_WORDS = 1_000
+"""Distinct words of one thread's questions by which a list of conversations finds it."""
 WORD = 64
 """Characters of a word that a search compares."""
 FOUND = 1_000
@@ -149,6 +151,12 @@ def words(texts: Iterable[str]) -> list[str]:
         if len(found) == WORDS:
             break
     return list(found)
+
+
+def listed_words(incoming: Incoming) -> list[str]:
+    """Return the words of a message by which a list of conversations finds its thread."""
+    texts = [title(incoming), incoming.author.name, *(file.name for file in incoming.files), incoming.text]
+    return words(texts)[:LISTED_WORDS]
 
 
 def _split(texts: Iterable[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from codeact_bot.store import records
-from codeact_bot.types import Incoming, Query, Snapshot, Thread, ThreadId, Turn, now
+from codeact_bot.types import Ending, Incoming, Listing, Query, Snapshot, Thread, ThreadId, Turn, now
 
 
 @dataclass(slots=True)
@@ -49,6 +49,7 @@ class RememberedThread:
     seen: dict[str, None] = field(default_factory=dict)
     names: dict[str, None] = field(default_factory=dict)
     people: dict[str, None] = field(default_factory=dict)
+    words: dict[str, None] = field(default_factory=dict)
     turns: list[RememberedTurn] = field(default_factory=list)
     token: int = 0
     owner: str = ""
@@ -68,6 +69,23 @@ class RememberedThread:
         """The turns of its history."""
         return [each for each in self.turns if each.turn.outcome is not None and not each.undone]
 
+    @property
+    def ending(self) -> Ending | None:
+        """How its last turn ended."""
+        last = next((each.turn.outcome for each in reversed(self.turns) if each.turn.outcome is not None), None)
+        return last.ending if last else None
+
+    def fits(self, listing: Listing) -> bool:
+        """Whether a list of conversations has it."""
+        return all((
+            all(any(word.startswith(wanted) for word in self.words) for wanted in records.words([listing.text])),
+            self.id.startswith(listing.prefix),
+            not listing.running or bool(self.pending),
+            listing.ending is None or (listing.ending is self.ending and not self.pending),
+            not listing.person or listing.person in self.people or listing.person in self.permitted,
+            listing.after is None or (-self.updated.timestamp(), self.id) > (-listing.after[0].timestamp(), listing.after[1]),
+        ))
+
     def view(self) -> Thread:
         """Describe it."""
         return Thread(
@@ -75,6 +93,8 @@ class RememberedThread:
             title=self.title,
             participants=tuple(self.names),
             people=tuple(self.people),
+            running=bool(self.pending),
+            ending=self.ending,
             turns=len(self.ended),
             created=self.created,
             updated=self.updated,

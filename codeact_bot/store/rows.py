@@ -11,7 +11,7 @@ from codeact_bot.types import Incoming, Outcome, Part, Snapshot, Step, Thread, T
 
 OUTCOME_BYTES = 1024 * 1024
 """Bytes of the longest answer: while a turn ends, its thread's document holds it."""
-VIEW = {"title": 1, "participants": 1, "people": 1, "created": 1, "updated": 1, "permitted": 1}
+VIEW = {"title": 1, "participants": 1, "people": 1, "waiting": 1, "ending": 1, "created": 1, "updated": 1, "permitted": 1}
 """The fields of a thread that a list of conversations shows."""
 
 
@@ -50,7 +50,7 @@ def turn(row: Document, opened: Document | None, steps: Mapping[str, Sequence[St
 
 def thread(row: Document, turns: int) -> Thread:
     """Make a thread from its document and the number of its ended turns."""
-    return documents.decode(Thread, row | {"id": row["_id"], "turns": turns})
+    return documents.decode(Thread, row | {"id": row["_id"], "turns": turns, "running": bool(row.get("waiting"))})
 
 
 def manifest(snapshot: Snapshot) -> Document:

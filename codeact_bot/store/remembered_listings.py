@@ -1,0 +1,46 @@
+"""The part of MemoryStore that lists conversations and keeps the links by which they are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codeact_bot.store import records
+from codeact_bot.store.remembered import RememberedThread
+from codeact_bot.store.remembered_schedules import RememberedSchedules
+from codeact_bot.types import Listing, Share, Thread, ThreadId, now
+
+
+class RememberedListings(RememberedSchedules):
+    """Lists of conversations, and shares, in memory."""
+
+    def __init__(self) -> None:
+        """Have neither."""
+        super().__init__()
+        self._threads: dict[ThreadId, RememberedThread] = {}
+        self._shares: dict[str, Share] = {}
+
+    async def browse(self, listing: Listing) -> Sequence[Thread]:
+        """The conversations that fit, the last active first, at most 1,000."""
+        found = [each for each in self._threads.values() if each.fits(listing)]
+        found.sort(key=lambda each: each.id)
+        found.sort(key=lambda each: each.updated, reverse=True)
+        return [each.view() for each in found[: records.bounded(listing.limit)]]
+
+    async def save_share(self, share: Share) -> None:
+        """Keep a link."""
+        self._shares[share.id] = share
+
+    async def share(self, share_id: str) -> Share | None:
+        """A link that is still good; None where there is none."""
+        found = self._shares.get(share_id)
+        return found if found and found.until > now() else None
+
+    async def shares(self, thread: ThreadId) -> Sequence[Share]:
+        """The links to a conversation that are still good, the first made first."""
+        good = [each for each in self._shares.values() if each.thread == thread and each.until > now()]
+        return sorted(good, key=lambda each: (each.made, each.id))[: records.FOUND]
+
+    async def remove_share(self, thread: ThreadId, share_id: str) -> None:
+        """Make a link to a conversation void."""
+        if share_id in self._shares and self._shares[share_id].thread == thread:
+            del self._shares[share_id]
