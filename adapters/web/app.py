@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -40,7 +41,7 @@ def routes() -> Sequence[BaseRoute]:
 
 def make_app(web: Web, gate: Gate, *, secret: str, names: Sequence[str], cookie: str, secure: bool, body_limit: int) -> Starlette:
     """Make the site; `names` are the hosts it answers to, `secure` tells that people reach it by HTTPS."""
-    handlers = {HTTPException: refused, **dict.fromkeys(STATUS, failed)}
+    handlers: dict[Any, Any] = {HTTPException: refused, **dict.fromkeys(STATUS, failed)}
     app = Starlette(
         routes=[*routes(), *gate.routes()],
         exception_handlers={**handlers, Exception: broken},
