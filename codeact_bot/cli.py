@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     fork = commands.add_parser("fork", help="begin a conversation with the history and state of another")
     fork.add_argument("thread", metavar="THREAD", help="the conversation's id, as `codeact-bot history` shows it")
     fork.add_argument("--at", metavar="TURN", default="", help="after this question: its number, or its turn's id (default: its last)")
+    schedules = commands.add_parser("schedules", help="list what is asked by the clock; pause, resume or delete it")
+    schedules.add_argument("what", nargs="?", choices=["list", "pause", "resume", "delete"], default="list")
+    schedules.add_argument("name", nargs="?", metavar="NAME", help="a schedule's name, as the list shows it")
     _export(commands.add_parser("export", help="write a conversation as Markdown, JSON, a notebook or training data"))
     _platforms(commands)
     return root
@@ -120,6 +123,12 @@ async def dispatch(arguments: argparse.Namespace) -> int:
             from codeact_bot.archive import fork
 
             return await fork(arguments)
+        case "schedules":
+            if (arguments.what == "list") != (arguments.name is None):
+                raise CodeactError("Write `codeact-bot schedules`, or name one: `codeact-bot schedules pause NAME`.")
+            from codeact_bot.timetable import schedules
+
+            return await schedules(arguments)
         case "demo":
             from codeact_bot.chat import demo
 

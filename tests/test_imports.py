@@ -12,7 +12,7 @@ DATA = {"codeact_bot.types", "codeact_bot.errors"}
 CORE = DATA | {"codeact_bot.ports"}
 SERVICE = {"service", "sessions", "delivery", "keeper"}
 TIMES = {"rhythm", "phrases", "schedule"}
-COMMANDS = {"cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
+COMMANDS = {"timetable", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
 
 MODULES = sorted(path for package in ("codeact_bot", "adapters") for path in (ROOT / package).rglob("*.py"))
