@@ -63,5 +63,9 @@ class ScheduleRefused(CodeactError):
     """A schedule's times cannot be understood, or it asks for too much."""
 
 
+class QueryInvalid(CodeactError):
+    """A list was asked to go on at a place that there is not."""
+
+
 class RunFailed(CodeactError):
     """A turn asked for through the Python API ended without an answer."""

@@ -9,7 +9,9 @@ from typing import Protocol
 from codeact_bot.types import (
     Author,
     Bounds,
+    By,
     Completion,
+    Entry,
     Event,
     Execution,
     File,
@@ -22,12 +24,18 @@ from codeact_bot.types import (
     Outcome,
     Preparing,
     Query,
+    Receipt,
+    Record,
+    RecordPage,
+    RunPage,
     Schedule,
     Share,
     Snapshot,
     Step,
     Thread,
     ThreadId,
+    Total,
+    Trail,
     Turn,
 )
 
@@ -129,7 +137,29 @@ class Sandbox(Protocol):
         """Close connections to the engine; sessions are closed by their owners."""
 
 
-class Store(Protocol):
+class Ledger(Protocol):
+    """The audit: an append-only chain of records, written by all workers, and the runs with their totals."""
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Add records to the end of the chain, all of them or none; an entry whose key is there already is left out."""
+
+    async def records(self, trail: Trail) -> RecordPage:
+        """List records, newest first, at most 1,000."""
+
+    async def chain(self, after: int, limit: int) -> Sequence[Record]:
+        """The records after a number, oldest first, for `audit.verify`; damaged ones come as far as they can be read."""
+
+    async def receipt(self) -> Receipt | None:
+        """The end of the chain, as it is kept apart from it; None before the first record."""
+
+    async def search(self, query: Query) -> RunPage:
+        """List runs, newest first, at most 1,000; `query.cursor` goes on after an earlier page."""
+
+    async def totals(self, query: Query, by: By) -> Sequence[Total]:
+        """Add up the ended runs that a query finds (its limit does not count), the largest number of runs first, days in order; at most 1,000."""
+
+
+class Store(Ledger, Protocol):
     """The queue, the history, the files. Writes that carry a Lease raise LeaseLost when it is no longer valid."""
 
     async def push(self, incoming: Incoming) -> bool:

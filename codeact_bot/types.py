@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NewType
+from uuid import uuid4
 
 ThreadId = NewType("ThreadId", str)
 """Names a conversation, platform first: `slack:T1:C1:1712.3`, `terminal:4f1c9a`."""
@@ -342,7 +343,244 @@ class Query:
     """Words in the question, the code, the output or the answer."""
     since: datetime | None = None
     until: datetime | None = None
+    platform: str = ""
+    """`slack`, `discord`, `terminal`, `web`, `api`."""
+    channel: str = ""
+    """`Run.channel`: `slack:T1:C1`."""
+    model: str = ""
+    """The model of the last step."""
+    min_cost: float = 0.0
+    """US dollars."""
     limit: int = 50
+    cursor: str = ""
+    """`RunPage.cursor` of the page before; only `Store.search` reads it."""
+
+
+class By(StrEnum):
+    """What totals are added up by."""
+
+    PERSON = "person"
+    CHANNEL = "channel"
+    PLATFORM = "platform"
+    MODEL = "model"
+    DAY = "day"
+    """The day in UTC on which the runs began: `2026-11-24`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A turn as a list of runs shows it."""
+
+    turn: str
+    """The turn's id; `Store.turn` has its transcript."""
+    thread: ThreadId
+    channel: str
+    """Where the thread is: `slack:T1:C1`, `terminal`."""
+    author: Author
+    question: str
+    started: datetime
+    ended: datetime | None = None
+    ending: Ending | None = None
+    """None while it runs."""
+    errors: tuple[str, ...] = ()
+    """Types of the errors on the way, each once."""
+    model: str = ""
+    """The model of the last step."""
+    steps: int = 0
+    repairs: int = 0
+    """Steps that failed and were followed by another attempt, or by giving up."""
+    seconds: float = 0.0
+    tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """Some runs, newest first, and where the next page begins."""
+
+    runs: tuple[Run, ...]
+    cursor: str = ""
+    """For `Store.search`; empty where there are no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorCount:
+    """How many runs an error occurred in."""
+
+    type: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What the ended runs of one person, channel, platform, model or day come to."""
+
+    name: str
+    runs: int
+    answered: int
+    limit: int
+    stopped: int
+    failed: int
+    missed: int
+    steps: int
+    repairs: int
+    """Failed steps of the runs that were answered all the same."""
+    seconds: float
+    tokens: int
+    cost: float
+    errors: tuple[ErrorCount, ...] = ()
+    """The ten most frequent types."""
+
+    @property
+    def success(self) -> float:
+        """Share of the runs that were answered, from 0 to 1."""
+        return self.answered / self.runs if self.runs else 0.0
+
+    @property
+    def repairs_until_success(self) -> float:
+        """Failed steps of an answered run, on average."""
+        return self.repairs / self.answered if self.answered else 0.0
+
+
+class Deed(StrEnum):
+    """What a record of the audit is about."""
+
+    ASKED = "asked"
+    REQUESTED = "requested"
+    """The model was asked for a step."""
+    CODE = "code"
+    """Code began to run."""
+    RESULT = "result"
+    """Code came to its end."""
+    ENDED = "ended"
+    """A turn came to its end."""
+    STOPPED = "stopped"
+    """Somebody stopped a turn."""
+    TOOL = "tool"
+    """Code called a tool of the host."""
+    APPROVED = "approved"
+    """Somebody approved, or declined, what a run wanted to do."""
+    REFUSED = "refused"
+    """Somebody was not let in, or not allowed to do something."""
+    VIEWED = "viewed"
+    """Somebody looked at a conversation of others."""
+    EXPORTED = "exported"
+    FORKED = "forked"
+    """A conversation went on from an earlier question of another."""
+    SCHEDULE = "schedule"
+    """A schedule was made, changed or removed."""
+    SETTINGS = "settings"
+    """A process began with other settings than before."""
+    HELD = "held"
+    """A conversation was put on legal hold, or released."""
+    ERASED = "erased"
+    """The contents of earlier records were removed."""
+    UNKNOWN = "unknown"
+    """Written by a newer version, or damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What became of one setting."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Records by their numbers, both ends included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Something that happened and is to be recorded. What is empty does not apply."""
+
+    kind: Deed
+    key: str = field(default_factory=lambda: uuid4().hex)
+    """Names what happened: an entry whose key is recorded already is left out."""
+    at: datetime = field(default_factory=now)
+    author: Author | None = None
+    """Who did it."""
+    thread: ThreadId = ThreadId("")
+    turn: str = ""
+    step: int | None = None
+    text: str = ""
+    """The question, the code, the beginning and end of the result, or a sentence."""
+    subject: str = ""
+    """What it was done to or with: a tool, a format, a place, a process."""
+    status: str = ""
+    """How it came out."""
+    error: str = ""
+    """The error's type."""
+    model: str = ""
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    digest: str = ""
+    """SHA-256 of the whole output and value, hexadecimal."""
+    files: tuple[File, ...] = ()
+    """What came in with a question, or out of code, without bytes."""
+    changes: tuple[Change, ...] = ()
+    erases: tuple[Span, ...] = ()
+    """The records whose contents were removed; part of the chain itself, so that it outlives a removal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An entry in its place in the chain."""
+
+    number: int
+    """Its place, from 1; a chain has no gaps."""
+    entry: Entry
+    """What happened; without its content (all but kind, key, time and `erases`) where that was removed."""
+    digest: str
+    """SHA-256 of the content and a salt, as it was chained."""
+    found: str
+    """The same of the content as it is now; empty where that was removed."""
+    previous: str
+    """The hash of the record before."""
+    hash: str
+    """SHA-256 of number, kind, key, time, `erases`, digest and previous hash."""
+    sound: bool
+    """Whether the hash is still the one that these come to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The end of the chain at some moment: whoever keeps one can tell later that nothing before it was changed."""
+
+    number: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trail:
+    """Which records of the audit to list, newest first; an empty field does not restrict."""
+
+    kind: Deed | None = None
+    person: str = ""
+    """The id of who did it."""
+    thread: ThreadId | None = None
+    turn: str = ""
+    subject: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 50
+    cursor: str = ""
+    """`RecordPage.cursor` of the page before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPage:
+    """Some records, newest first, and where the next page begins."""
+
+    records: tuple[Record, ...]
+    cursor: str = ""
+    """For `Trail.cursor`; empty where there are no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DATA = {"codeact_bot.types", "codeact_bot.errors"}
 CORE = DATA | {"codeact_bot.ports"}
-SERVICE = {"service", "sessions", "delivery", "keeper"}
+REDACTION = {"codeact_bot.redaction"}
+SERVICE = {"service", "sessions", "delivery", "keeper", "audit"}
 TIMES = {"rhythm", "phrases", "schedule"}
 COMMANDS = {"timetable", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
@@ -47,17 +48,21 @@ def allowed(name):
         return set()
     if room == "ports":
         return DATA
-    if room in ("agent", "sandbox", "store", "model"):
+    if room == "store":
+        return CORE | REDACTION | {"codeact_bot.store"}
+    if room in ("agent", "sandbox", "model"):
         return CORE | {f"codeact_bot.{room}"}
     if room in SERVICE:
-        return CORE | {"codeact_bot.agent", *(f"codeact_bot.{each}" for each in SERVICE)}
+        return CORE | REDACTION | {"codeact_bot.agent", *(f"codeact_bot.{each}" for each in SERVICE)}
     if room in TIMES:
         return CORE | {f"codeact_bot.{each}" for each in TIMES}
     if room == "desk":
         return CORE | {"codeact_bot.export", "codeact_bot.rhythm", "codeact_bot.schedule"}
     if room == "export":
         return CORE | {"codeact_bot.agent", "codeact_bot.store", "codeact_bot.notebook"}
-    if room in ("settings", "log", "notebook", "clock"):
+    if room == "redaction":
+        return DATA
+    if room in ("settings", "log", "notebook", "clock", "verify"):
         return CORE
     assert room in COMMANDS | {""}, f"{name} has no place in the tree yet: docs/architecture.md says where things live"
     return None

@@ -40,7 +40,7 @@ class History:
         row = await self._turns.find_one({"_id": opened["turn"]})
         steps = await self._steps_of({opened["turn"]: rows.versions(opened)})
         incoming = documents.decode(Incoming, row["incoming"])
-        ended = rows.ended(incoming, opened, steps.get(opened["turn"], ()))
+        ended = rows.ended(incoming, row["started"], opened, steps.get(opened["turn"], ()))
         await self._turns.update_one({"_id": opened["turn"], "state": "open"}, {"$set": ended})
         if steps:
             await self._steps.delete_many({"turn": opened["turn"], "_id": {"$nin": rows.versions(opened)}})

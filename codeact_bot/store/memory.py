@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound, TurnNotFound
+from codeact_bot.redaction import Redactor
 from codeact_bot.store import records
 from codeact_bot.store.remembered import RememberedThread, RememberedTurn
+from codeact_bot.store.remembered_audit import RememberedAudit
 from codeact_bot.store.remembered_listings import RememberedListings
 from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
 
 
-class MemoryStore(RememberedListings):
+class MemoryStore(RememberedListings, RememberedAudit):
     """A Store that forgets everything with its process; it answers as MongoStore does."""
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor | None = None) -> None:
         """Make an empty store."""
-        super().__init__()
+        RememberedListings.__init__(self)
+        RememberedAudit.__init__(self)
+        self.redact = redactor or Redactor()
         self._files: dict[str, bytes] = {}
         self._places: dict[str, ThreadId] = {}
         self._owed: dict[str, tuple[str, datetime]] = {}
         self._count = 0
         self._arrived = asyncio.Event()
+
+    def _every(self) -> Iterable[RememberedTurn]:
+        return (each for thread in self._threads.values() for each in thread.turns)
 
     def _next(self) -> int:
         self._count += 1
@@ -45,6 +52,7 @@ class MemoryStore(RememberedListings):
 
     async def push(self, incoming: Incoming) -> bool:
         """Keep a message and queue it; False when it is a redelivery. Raises FileRefused for a text beyond 1 MiB."""
+        incoming = self.redact.incoming(incoming)
         records.check_message(incoming)
         thread, at = self._threads.get(incoming.thread), now()
         if thread is not None and incoming.id in thread.seen:
@@ -124,6 +132,7 @@ class MemoryStore(RememberedListings):
     async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
         """Write a step with the bytes of its files; an open one never replaces a closed one. Raises LeaseLost, FileRefused."""
         thread, found = self._open(lease, turn_id)
+        step = self.redact.step(step)
         for file in records.step_files(step):
             await self.save_file(file)
         steps = {each.index: each for each in found.turn.steps}
@@ -137,8 +146,9 @@ class MemoryStore(RememberedListings):
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
         """Write the outcome and take the message off the queue. Raises LeaseLost."""
         thread, found = self._open(lease, turn_id)
-        found.turn = replace(found.turn, outcome=outcome, ended=now())
-        found.card = records.card(found.turn.incoming, found.turn.steps, outcome)
+        outcome, ended = self.redact.outcome(outcome), now()
+        found.turn = replace(found.turn, outcome=outcome, ended=ended)
+        found.card = records.card(found.turn.incoming, found.turn.steps, outcome, (ended - found.turn.started).total_seconds())
         thread.pending = [each for each in thread.pending if each[1].id != found.turn.incoming.id]
         thread.updated = now()
         self._owed[turn_id] = (lease.owner, now() + timedelta(seconds=records.GRACE))
@@ -224,7 +234,7 @@ class MemoryStore(RememberedListings):
 
     async def find(self, query: Query) -> Sequence[Turn]:
         """Turns that match, newest first, at most 1,000."""
-        found = [each for thread in self._threads.values() for each in thread.turns if each.matches(query)]
+        found = [each for each in self._every() if each.matches(query)]
         found.sort(key=lambda each: (each.turn.started, each.number), reverse=True)
         return [each.turn for each in found[: records.bounded(query.limit)]]
 

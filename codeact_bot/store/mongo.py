@@ -14,7 +14,9 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from codeact_bot.errors import FileRefused, LeaseLost, StoreUnavailable
+from codeact_bot.redaction import Redactor
 from codeact_bot.store import documents, outages, queries, records, rows
+from codeact_bot.store.audit import Audit
 from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
 from codeact_bot.store.listings import Listings
@@ -29,19 +31,21 @@ OTHERWISE = {85, 86}
 """Codes with which a server refuses an index that differs from one of the same name or keys."""
 
 
-class MongoStore(Listings):
+class MongoStore(Listings, Audit):
     """A Store on a MongoDB replica set; open it with `MongoStore.open`."""
 
-    def __init__(self, client: Any, database: str, where: str) -> None:
+    def __init__(self, client: Any, database: str, where: str, redactor: Redactor | None = None) -> None:
         """Take a connected client; `where` is the address that errors may show."""
         opened = client.get_database(database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority"))
-        super().__init__(opened, Blobs(opened, AsyncIOMotorGridFSBucket(opened, "snapshots"), "snapshots"))
+        Listings.__init__(self, opened, Blobs(opened, AsyncIOMotorGridFSBucket(opened, "snapshots"), "snapshots"))
+        Audit.__init__(self, client, opened)
         self.where = where
+        self.redact = redactor or Redactor()
         self._client = client
         self._files = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "files"), "files")
 
     @classmethod
-    async def open(cls, url: str, database: str = "codeact") -> MongoStore:
+    async def open(cls, url: str, database: str = "codeact", redactor: Redactor | None = None) -> MongoStore:
         """Connect and build the indexes. Raises StoreUnavailable, also for a server that is no replica set."""
         where = outages.address(url)
         if not url.startswith(("mongodb://", "mongodb+srv://")):
@@ -50,7 +54,7 @@ class MongoStore(Listings):
             client: Any = AsyncIOMotorClient(url, **TIMES, tz_aware=True, tzinfo=UTC)
         except (InvalidURI, ConfigurationError, ValueError) as error:
             raise StoreUnavailable(outages.no_address(where)) from error
-        store = cls(client, database, where)
+        store = cls(client, database, where, redactor)
         try:
             await store._prepare()
         except BaseException:
@@ -67,22 +71,24 @@ class MongoStore(Listings):
                 "Start it with `--replSet codeact` and run `rs.initiate()` once in mongosh; a replica set of one server is enough."
             )
         for name, indexes in queries.INDEXES.items():
-            for keys, unique in indexes:
-                await self._index(name, IndexModel(list(keys), unique=unique))
+            await self._index(name, [IndexModel(list(keys), unique=unique) for keys, unique in indexes])
 
-    async def _index(self, collection: str, index: IndexModel) -> None:
-        """Build an index; one of its name that an older version built otherwise makes room."""
+    async def _index(self, collection: str, indexes: Sequence[IndexModel]) -> None:
+        """Build indexes; one of the same name that an older version built otherwise makes room."""
         try:
-            await self._database[collection].create_indexes([index])
+            await self._database[collection].create_indexes(list(indexes))
         except OperationFailure as error:
             if error.code not in OTHERWISE:
                 raise
-            await self._database[collection].drop_index(index.document["name"])
-            await self._database[collection].create_indexes([index])
+            if len(indexes) == 1:
+                await self._database[collection].drop_index(indexes[0].document["name"])
+            for index in indexes:
+                await self._index(collection, [index])
 
     @reaching
     async def push(self, incoming: Incoming) -> bool:
         """Keep a message and queue it; False when it is a redelivery. Raises FileRefused for a text beyond 1 MiB."""
+        incoming = self.redact.incoming(incoming)
         records.check_message(incoming)
         await self._keep(incoming.files)
         name = documents.encode(incoming.id)
@@ -208,6 +214,7 @@ class MongoStore(Listings):
     @reaching
     async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
         """Write a step with the bytes of its files; an open one never replaces a closed one. Raises LeaseLost, FileRefused."""
+        step = self.redact.step(step)
         await self._keep(records.step_files(step))
         version = queries.version(turn_id, lease.token, step)
         row = documents.fit(documents.document(step)) | {"turn": turn_id}
@@ -218,8 +225,9 @@ class MongoStore(Listings):
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
         """Write the outcome and take the message off the queue; from the first write on, the turn has ended. Raises LeaseLost."""
         await self._owe(lease.incoming, lease.owner)
+        ending = {"$set": rows.ending(self.redact.outcome(outcome))}
         found = await self._threads.find_one_and_update(
-            queries.writing(lease, turn_id), {"$set": rows.ending(outcome)}, projection={"open": 1}, return_document=ReturnDocument.AFTER
+            queries.writing(lease, turn_id), ending, projection={"open": 1}, return_document=ReturnDocument.AFTER
         )
         if found is None:
             raise LeaseLost(records.lease_lost(lease))

@@ -15,8 +15,17 @@ Keys = Sequence[tuple[str, int]]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OPEN, CLOSED = "/open", "/closed"
-NEWEST: Keys = (("started", -1), ("number", -1))
+NEWEST: Keys = (("started", -1), ("number", -1), ("_id", -1))
 
+SEARCHED = ("thread", "people", "errors", "words", "outcome.ending", "facts.platform", "facts.channel", "facts.model")
+"""Fields of a turn by which it is searched for, newest first."""
+FACTS: Keys = (
+    ("state", 1),
+    ("started", 1),
+    ("outcome.ending", 1),
+    *((f"facts.{name}", 1) for name in ("platform", "channel", "person", "model", "steps", "repairs", "seconds", "tokens", "cost")),
+)
+"""All that totals add up, so that they read this index alone."""
 INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "threads": (
         ((("waiting", 1), ("_id", 1)), False),
@@ -27,10 +36,15 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "schedules": (((("next", 1),), False), ((("order.channel", 1),), False), ((("order.author.id", 1),), False)),
     "turns": (
         ((("thread", 1), ("state", 1), ("number", -1)), False),
-        *((((field, 1), *NEWEST), False) for field in ("thread", "people", "errors", "words", "outcome.ending")),
-        (NEWEST, False),
+        *((((field, 1), *NEWEST), False) for field in SEARCHED),
+        ((*NEWEST, ("facts.cost", -1)), False),
+        (FACTS, False),
     ),
     "steps": (((("turn", 1), ("index", 1)), False),),
+    "audit": (
+        ((("key", 1),), True),
+        *((((field, 1), ("_id", -1)), False) for field in ("kind", "content.author.id", "content.thread", "content.turn")),
+    ),
     "files.files": (((("filename", 1),), True),),
     "files.chunks": (((("files_id", 1), ("n", 1)), True),),
     "snapshots.files": (((("filename", 1),), True),),
@@ -183,7 +197,13 @@ def found(query: Query) -> Document:
         match["errors"] = documents.encode(records.fold(query.error))
     if words := records.wanted_words(query):
         match["words"] = {"$all": words}
-    return match | _between(query)
+    return match | _facts(query) | _between(query)
+
+
+def _facts(query: Query) -> Document:
+    given = {"facts.platform": query.platform, "facts.channel": query.channel, "facts.model": query.model}
+    match: Document = {name: documents.encode(value) for name, value in given.items() if value}
+    return match | ({"facts.cost": {"$gte": query.min_cost}} if query.min_cost > 0 else {})
 
 
 def _between(query: Query) -> Document:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from codeact_bot.errors import FileRefused
-from codeact_bot.types import Execution, File, Incoming, Lease, Outcome, Part, Query, RunCode, Step, ThreadId
+from codeact_bot.types import Author, Execution, File, Incoming, Lease, Malformed, Outcome, Part, Query, RunCode, Status, Step, ThreadId, Usage
 
 MESSAGE_BYTES = 1024 * 1024
 """Longest text of one message: queued messages share one document of at most 16 MB."""
@@ -100,6 +100,57 @@ def step_files(step: Step) -> list[File]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What lists and totals of runs show of one turn; `Run` and `Total` say what the fields mean."""
+
+    platform: str
+    channel: str
+    person: str
+    """The author's name and id, as totals name them."""
+    model: str = ""
+    failures: tuple[str, ...] = ()
+    """Types of the errors as Python names them."""
+    steps: int = 0
+    repairs: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    cost: float = 0.0
+
+
+def facts(incoming: Incoming, steps: Sequence[Step], seconds: float) -> Facts:
+    """Sum a turn up."""
+    usage = sum((step.completion.usage for step in steps), Usage())
+    failures = [step.execution.error.type for step in steps if step.execution and step.execution.error]
+    return Facts(
+        platform=incoming.thread.partition(":")[0],
+        channel=channel(incoming.thread),
+        person=person(incoming.author),
+        model=steps[-1].completion.model if steps else "",
+        failures=tuple(dict.fromkeys(failures)),
+        steps=len(steps),
+        repairs=sum(map(_went_wrong, steps)),
+        seconds=seconds,
+        tokens=usage.tokens,
+        cost=usage.cost,
+    )
+
+
+def _went_wrong(step: Step) -> bool:
+    return isinstance(step.action, Malformed) or (step.execution is not None and step.execution.status is not Status.OK)
+
+
+def channel(thread: ThreadId) -> str:
+    """Return where a thread is: its platform and, where it has them, workspace and channel."""
+    parts = thread.partition("#")[0].split(":")
+    return ":".join(parts[:3]) if len(parts) > 2 else parts[0]
+
+
+def person(author: Author) -> str:
+    """Name a person so that nobody else is meant."""
+    return author.id if author.name in ("", author.id) else f"{author.name} ({author.id})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """What a search compares of one turn."""
 
@@ -108,9 +159,10 @@ class Card:
     errors: tuple[str, ...]
     """Types of the errors, with and without their module."""
     words: tuple[str, ...]
+    facts: Facts
 
 
-def card(incoming: Incoming, steps: Iterable[Step] = (), outcome: Outcome | None = None) -> Card:
+def card(incoming: Incoming, steps: Iterable[Step] = (), outcome: Outcome | None = None, seconds: float = 0.0) -> Card:
     """Describe a turn for the search; while it runs, by its question alone."""
     steps = tuple(steps)
     runs = [step.execution for step in steps if step.execution is not None]
@@ -121,6 +173,7 @@ def card(incoming: Incoming, steps: Iterable[Step] = (), outcome: Outcome | None
         people=tuple(dict.fromkeys(fold(name) for name in (incoming.author.id, incoming.author.name))),
         errors=tuple(dict.fromkeys(name for run in runs if run.error for name in _error_names(run.error.type))),
         words=tuple(words(texts)),
+        facts=facts(incoming, steps, seconds),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from codeact_bot.store import records
-from codeact_bot.types import Ending, Incoming, Listing, Query, Snapshot, Thread, ThreadId, Turn, now
+from codeact_bot.store import records, rows
+from codeact_bot.types import Ending, Incoming, Listing, Query, Run, Snapshot, Thread, ThreadId, Turn, now
 
 
 @dataclass(slots=True)
@@ -22,6 +22,13 @@ class RememberedTurn:
     """The last of its steps whose code ran, as `step_mark` names it; in a fork, by its name of before."""
     snapshot: Snapshot | None = None
 
+    def run(self) -> Run:
+        """What lists of runs show."""
+        turn = self.turn
+        fields = {"turn": turn.id, "thread": turn.incoming.thread, "author": turn.incoming.author, "question": turn.incoming.text}
+        ending = turn.outcome.ending if turn.outcome else None
+        return rows.run_of(facts=self.card.facts, started=turn.started, ended=turn.ended, ending=ending, **fields)
+
     def matches(self, query: Query) -> bool:
         """Whether a query finds it."""
         turn, card = self.turn, self.card
@@ -33,6 +40,10 @@ class RememberedTurn:
             not query.error or records.fold(query.error) in card.errors,
             query.since is None or turn.started >= query.since,
             query.until is None or turn.started < query.until,
+            query.platform in ("", card.facts.platform),
+            query.channel in ("", card.facts.channel),
+            query.model in ("", card.facts.model),
+            card.facts.cost >= query.min_cost,
             set(records.wanted_words(query)) <= set(card.words),
         ))
 

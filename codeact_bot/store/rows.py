@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from codeact_bot.store import documents, records
 from codeact_bot.store.documents import Document
-from codeact_bot.types import Incoming, Outcome, Part, Snapshot, Step, Thread, Turn, now, step_mark
+from codeact_bot.types import Author, Ending, Incoming, Outcome, Part, Run, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
 
 OUTCOME_BYTES = 1024 * 1024
 """Bytes of the longest answer: while a turn ends, its thread's document holds it."""
@@ -28,12 +30,13 @@ def ending(outcome: Outcome) -> Document:
     return {"open.outcome": row | {"text": documents.shorten(row["text"], OUTCOME_BYTES)}, "open.ended": now()}
 
 
-def ended(incoming: Incoming, opened: Document, steps: Sequence[Step]) -> Document:
+def ended(incoming: Incoming, started: datetime, opened: Document, steps: Sequence[Step]) -> Document:
     """Return the fields of a turn that change when it has ended."""
     outcome = documents.decode(Outcome, opened["outcome"])
     row = {"state": "ended", "outcome": opened["outcome"], "ended": opened["ended"], "reply": opened["reply"]}
+    card = records.card(incoming, steps, outcome, (opened["ended"] - started).total_seconds())
     ran = [step_mark(opened["turn"], step.index) for step in steps if step.ran]
-    return row | {"steps": versions(opened), "ran": ran[-1] if ran else ""} | documents.document(records.card(incoming, steps, outcome))
+    return row | {"steps": versions(opened), "ran": ran[-1] if ran else ""} | documents.document(card)
 
 
 def versions(opened: Document) -> list[str]:
@@ -46,6 +49,28 @@ def turn(row: Document, opened: Document | None, steps: Mapping[str, Sequence[St
     reply = opened["reply"] if opened else row.get("reply", "")
     found = documents.decode(Turn, {name: value for name, value in row.items() if name != "steps"} | {"id": row["_id"], "reply": reply})
     return replace(found, steps=tuple(steps.get(row["_id"], ())))
+
+
+def run(row: Document) -> Run:
+    """Make what lists of runs show from a turn's document."""
+    facts = documents.decode(records.Facts, {"platform": "", "channel": "", "person": ""} | row.get("facts", {}))
+    outcome, incoming = row.get("outcome"), row["incoming"]
+    return run_of(
+        turn=row["_id"],
+        thread=ThreadId(row["thread"]),
+        author=documents.decode(Author, incoming["author"]),
+        question=incoming["text"],
+        started=row["started"],
+        ended=row.get("ended"),
+        ending=Ending(outcome["ending"]) if outcome else None,
+        facts=facts,
+    )
+
+
+def run_of(*, facts: records.Facts, **fields: Any) -> Run:
+    """Make what lists of runs show from a turn's fields and what it was summed up to."""
+    summed = {name: getattr(facts, name) for name in ("channel", "model", "steps", "repairs", "seconds", "tokens", "cost")}
+    return Run(errors=facts.failures, **summed, **fields)
 
 
 def thread(row: Document, turns: int) -> Thread:

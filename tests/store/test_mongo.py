@@ -236,12 +236,13 @@ async def test_a_store_opened_twice_on_the_same_database_shares_it(store: MongoS
 
 async def test_an_index_of_an_older_version_makes_room(open_mongo: Open, raw: Any) -> None:
     await raw["files.files"].create_index([("filename", 1)])
-    await raw["turns"].create_index([("started", -1)], name="started_-1_number_-1")
+    await raw["turns"].create_index([("number", -1)], name="thread_1_state_1_number_-1")
     store = await open_mongo()
     await store.aclose()
     indexes = await raw["files.files"].index_information()
     assert indexes["filename_1"]["unique"]
-    assert (await raw["turns"].index_information())["started_-1_number_-1"]["key"] == [("started", -1), ("number", -1)]
+    keys = (await raw["turns"].index_information())["thread_1_state_1_number_-1"]["key"]
+    assert keys == [("thread", 1), ("state", 1), ("number", -1)]
 
 
 async def test_forks_share_the_bytes_of_their_states_and_nothing_is_left_over(store: MongoStore, raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:

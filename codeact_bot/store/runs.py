@@ -1,0 +1,44 @@
+"""The part of a store on MongoDB that lists runs and adds them up, from the documents of turns alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from codeact_bot.store import cursors, queries, records, rows, totals
+from codeact_bot.store.outages import reaching
+from codeact_bot.types import By, Query, RunPage, Total
+
+SUMMARY = dict.fromkeys(("thread", "number", "started", "ended", "outcome.ending", "facts", "incoming.author", "incoming.text"), 1)
+
+
+class Runs:
+    """Pages of runs, and totals."""
+
+    where: str
+    """The server's address, as errors may show it."""
+
+    def __init__(self, database: Any) -> None:
+        """Take the driver's database."""
+        self._ended = database["turns"]
+
+    @reaching
+    async def search(self, query: Query) -> RunPage:
+        """List runs, newest first, at most 1,000. Raises QueryInvalid for a cursor that is none."""
+        limit, match = records.bounded(query.limit), queries.found(query)
+        if query.cursor:
+            match = {"$and": [match, cursors.after(cursors.place(query.cursor))]}
+        cursor = self._ended.find(match, SUMMARY).sort(list(queries.NEWEST)).limit(limit + 1)
+        found = [each async for each in cursor]
+        last = found[limit - 1] if len(found) > limit else None
+        behind = cursors.run((last["started"], last["number"], last["_id"])) if last else ""
+        return RunPage(runs=tuple(rows.run(each) for each in found[:limit]), cursor=behind)
+
+    @reaching
+    async def totals(self, query: Query, by: By) -> Sequence[Total]:
+        """Add up the ended runs that a query finds, the largest number of runs first, days in order; at most 1,000."""
+        match = queries.found(query) | {"state": "ended"}
+        sums, errors = (self._ended.aggregate(stages) for stages in (totals.sums(match, by), totals.errors(match, by)))
+        groups, kinds = await asyncio.gather(sums.to_list(None), errors.to_list(None))
+        return totals.read(groups, kinds, by)
