@@ -55,7 +55,7 @@ def work() -> int:
     """Be a worker: `codeact-bot serve` with the model that counts; what waits for dead workers waits for seconds only, so that many can die."""
     app.make_model = lambda settings: Counting()  # type: ignore[assignment]
     app.HIBERNATE_SECONDS = 1.0
-    service.LEASE_SECONDS, records.GRACE, delivery.SECONDS, delivery.LOOK_SECONDS = 3.0, 3.0, 3.0, 0.5
+    service.LEASE_SECONDS, records.GRACE, delivery.SECONDS, delivery.LOOK_SECONDS = 5.0, 3.0, 3.0, 0.5
     pace.FIRST_WAIT = 0.2
     return asyncio.run(serve.serve())
 

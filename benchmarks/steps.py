@@ -1,36 +1,22 @@
-"""A whole step without the model, its database writes included: `python -m benchmarks.steps [--image TAG]`. Needs Docker and a mongod."""
+"""A whole step without the model, its database writes included; a part of `python -m benchmarks.state`."""
 
-import argparse
-import asyncio
+from __future__ import annotations
+
 import itertools
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
-from codeact_bot import Agent, DockerSandbox, ScriptedModel
-from codeact_bot.app import quiet
-from codeact_bot.store.embedded import EmbeddedMongo
+from codeact_bot import Agent, ScriptedModel
+from codeact_bot.ports import Sandbox
 from codeact_bot.types import Limits, StepDone
 
 STEPS = 200
 
 
-async def main(image: str) -> None:
-    replies = [f"```python\nprint({number})\n```" for number in range(STEPS)]
-    sandbox = DockerSandbox(image=image)
-    with tempfile.TemporaryDirectory() as folder:
-        async with EmbeddedMongo(Path(folder), quiet) as url:
-            model = ScriptedModel([*replies, "Done."])
-            async with Agent(model=model, sandbox=sandbox, store=url, limits=Limits(steps=STEPS + 1)) as agent:
-                ends = [time.perf_counter() async for event in agent.stream("Go.") if isinstance(event, StepDone)]
-    await sandbox.aclose()
-    spans = sorted(1000 * (later - earlier) for earlier, later in itertools.pairwise(ends))
-    middle, late = statistics.median(spans), spans[int(len(spans) * 0.95)]
-    print(f"a step with its database writes: {middle:.1f} ms median, {late:.1f} ms p95, {len(spans)} steps")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--image", default="")
-    asyncio.run(main(parser.parse_args().image))
+async def steps(sandbox: Sandbox, url: str) -> tuple[float, float]:
+    """Milliseconds from the end of one step to that of the next: the median and the 95th percentile."""
+    model = ScriptedModel([*(f"```python\nprint({number})\n```" for number in range(STEPS)), "Done."])
+    async with Agent(model=model, sandbox=sandbox, store=url, limits=Limits(steps=STEPS + 1)) as agent:
+        ends = [time.perf_counter() async for event in agent.stream("Go.") if isinstance(event, StepDone)]
+    spans = [1000 * (later - earlier) for earlier, later in itertools.pairwise(ends)]
+    return statistics.median(spans), statistics.quantiles(spans, n=20)[-1]

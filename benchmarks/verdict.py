@@ -77,13 +77,14 @@ async def judge(store: MongoStore, slack: Emulator, threads: Sequence[str], aske
             turns = list(await store.turns(thread))
         except ThreadNotFound:
             turns = []
-        _check_turns(verdict, turns, {f"{CHANNEL}:{ts}" for ts in stamps})
-        _check_counts(verdict, turns, faults)
-        _check_posts(verdict, turns, posts[first])
+        check_turns(verdict, turns, {f"{CHANNEL}:{ts}" for ts in stamps})
+        check_counts(verdict, turns, faults)
+        check_posts(verdict, turns, posts[first])
     return verdict
 
 
-def _check_turns(verdict: Verdict, turns: Sequence[Turn], wanted: set[str]) -> None:
+def check_turns(verdict: Verdict, turns: Sequence[Turn], wanted: set[str]) -> None:
+    """Hold the turns against the questions."""
     found = Counter(turn.incoming.id for turn in turns)
     verdict.lost += [f"lost: {each}" for each in sorted(wanted - set(found))]
     verdict.doubled += [f"answered {number} times: {each}" for each, number in found.items() if number > 1]
@@ -94,7 +95,7 @@ def _check_turns(verdict: Verdict, turns: Sequence[Turn], wanted: set[str]) -> N
             verdict.failed.append(f"failed: {turn.incoming.id}: {turn.outcome}")
 
 
-def _check_counts(verdict: Verdict, turns: Sequence[Turn], faults: Sequence[tuple[float, str]]) -> None:
+def check_counts(verdict: Verdict, turns: Sequence[Turn], faults: Sequence[tuple[float, str]]) -> None:
     """Hold each count against the one before."""
     count, before = 0, None
     for turn in turns:
@@ -120,7 +121,7 @@ def _near(faults: Sequence[tuple[float, str]], turn: Turn) -> bool:
     return any(turn.started.timestamp() - 1 <= at <= turn.ended.timestamp() + AFTER for at, _ in faults)
 
 
-def _check_posts(verdict: Verdict, turns: Sequence[Turn], posts: Sequence[dict[str, str]]) -> None:
+def check_posts(verdict: Verdict, turns: Sequence[Turn], posts: Sequence[dict[str, str]]) -> None:
     """Hold what people see against the history: one post per turn, which shows its answer."""
     seen = {post["ts"]: shown(post) for post in posts}
     for turn in turns:
