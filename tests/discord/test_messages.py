@@ -35,7 +35,7 @@ async def test_a_mention_becomes_a_thread_with_the_answer(world: World) -> None:
     await reply.show(TurnDone(turn=done))
     (post,) = own(world, world.thread)
     assert "It is **4**." in post.content
-    assert labels(post) == ["Retry", "Download notebook"]
+    assert labels(post) == ["Retry", "Download notebook", "Fork from here"]
 
 
 async def test_follow_ups_need_no_mention_and_reach_the_same_conversation(world: World) -> None:

@@ -42,7 +42,7 @@ async def test_a_mention_becomes_a_thread_with_the_answer(world: World) -> None:
     assert "✓ step 1 · 0.4 s · $0.0012 · Let me add." in shown(post)
     assert "It is \n4\n." in shown(post)
     assert "print(2 + 2)" not in shown(post)
-    assert labels(post) == ["Retry", "Show code", "Download notebook"]
+    assert labels(post) == ["Retry", "Show code", "Download notebook", "Fork from here"]
 
 
 async def test_follow_ups_need_no_mention_and_reach_the_same_conversation(world: World) -> None:

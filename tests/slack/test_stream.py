@@ -55,7 +55,7 @@ async def test_an_answer_is_typed_out_and_then_folds(world: World) -> None:
     await reply.show(TurnDone(turn=await world.core.end(lease, turn, "It is **4**.", [STEP])))
     (post,) = await world.slack.posts()
     assert "It is \n4\n." in shown(post)
-    assert labels(post) == ["Retry", "Show code", "Download notebook"]
+    assert labels(post) == ["Retry", "Show code", "Download notebook", "Fork from here"]
     assert not world.proxy.typed
     statuses = [given["status"] for method, given in world.proxy.given if method == "agents.sessions.setStatus"]
     assert statuses == ["processing", "active"]
