@@ -49,6 +49,12 @@ class Caller:
         """The person as the access lists see them."""
         return visitor(self.user, self.team, self.channel)
 
+    @property
+    def prefix(self) -> str:
+        """The beginning of the names of the channel's conversations, and of no other channel's; a direct message is a conversation itself."""
+        place = place_of(self.team, self.channel)
+        return place if self.channel.startswith("D") else f"{place}:"
+
 
 class Hand:
     """Does what people ask for otherwise than by a message; each method returns a private sentence, or nothing."""
@@ -168,7 +174,7 @@ class Hand:
             case "stop":
                 return await self._stop_last(caller)
             case "history":
-                found = await self._counter.desk.find(Query(prefix=place_of(caller.team, caller.channel), text=command.argument, limit=FOUND))
+                found = await self._counter.desk.find(Query(prefix=caller.prefix, text=command.argument, limit=FOUND))
                 return history_text(found, lambda part: part)
             case "export":
                 return await self._export(caller, command.argument or "md")
@@ -202,7 +208,7 @@ class Hand:
 
     async def _last(self, caller: Caller, *, running: bool = False) -> Turn | None:
         """Return the person's last turn in this channel: Slack does not say in which thread a command was typed."""
-        turns = await self._counter.desk.find(Query(prefix=place_of(caller.team, caller.channel), person=caller.user, limit=FOUND))
+        turns = await self._counter.desk.find(Query(prefix=caller.prefix, person=caller.user, limit=FOUND))
         return next((turn for turn in turns if not running or turn.outcome is None), None)
 
     async def _stop_last(self, caller: Caller) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nbformat
 import pytest
 
-from codeact_bot.types import Access, File, Status
+from codeact_bot.types import Access, File, Status, ThreadId
 from tests.adapters import stage
 from tests.slack.conftest import World, until
 from tests.slack.emulator import ANN, BOB, BOT, CHANNEL, OTHER, TEAM, labels, shown
@@ -166,8 +168,13 @@ async def test_stop_history_and_help_by_command(world: World) -> None:
     await whispered(world, "Stopping “How many sheep?”")
     assert world.core.stopped
     await world.ask("How many goats?", channel=OTHER)
+    await world.core.accept(replace(world.core.accepted[0], id="C12:1", thread=ThreadId(f"slack:{TEAM}:{CHANNEL}2:1"), text="How many secret sheep?"))
+    await world.core.begin()
+    await world.core.begin()
     await world.slack.command("history sheep")
-    assert "goats" not in shown(await whispered(world, "How many sheep?"))
+    listed = shown(await whispered(world, "How many sheep?"))
+    assert "goats" not in listed
+    assert "secret" not in listed
     await world.slack.command("histroy")
     await whispered(world, "Did you mean")
     await world.slack.command("help")
