@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -17,19 +17,28 @@ from codeact_bot.settings import Settings, load
 from codeact_bot.types import Check
 
 MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "dim")}
+PLATFORMS = ("Slack", "Discord")
 
 
 async def doctor() -> int:
     """Print all checks as they come; returns 1 where something that is needed or configured does not work, else 0."""
     settings = load()
     console = Screen(highlight=False)
-    failed = False
+    done = []
     async for check in checks(settings):
-        failed |= check.ok is False
+        done.append(check)
         show(console, check)
-    verdict = "Not ready yet: mend what is marked ✗." if failed else "Ready: `codeact-bot` starts a chat."
-    console.print(Text("\n" + verdict, style="bold"))
-    return int(failed)
+    console.print(Text("\n" + verdict(done), style="bold"))
+    return int(any(check.ok is False for check in done))
+
+
+def verdict(done: Sequence[Check]) -> str:
+    """Say whether all is ready, and for what."""
+    if any(check.ok is False for check in done):
+        return "Not ready yet: mend what is marked ✗."
+    platforms = [check.name for check in done if check.ok and check.name in PLATFORMS]
+    serves = f", `codeact-bot serve` answers in {' and '.join(platforms)}" if platforms else ""
+    return f"Ready: `codeact-bot` starts a chat{serves}."
 
 
 def show(console: Console, check: Check) -> None:

@@ -5,6 +5,7 @@ import pytest
 from adapters.slack.manifest import SCOPES
 from codeact_bot import doctor
 from codeact_bot.settings import load
+from codeact_bot.types import Check
 from tests import openai_server
 from tests.slack import emulator, proxy
 
@@ -46,6 +47,13 @@ async def test_the_discord_token_is_looked_at(token, ok):
     check = await doctor.discord(load(discord_token=token))
     assert check.ok is ok
     assert token is None or token not in check.text + check.remedy
+
+
+def test_the_verdict_says_what_can_be_started():
+    checks = {name: Check(name=name, ok=True, text="") for name in ("Docker", "Slack", "Discord")}
+    assert doctor.verdict([checks["Docker"]]) == "Ready: `codeact-bot` starts a chat."
+    assert doctor.verdict(list(checks.values())) == "Ready: `codeact-bot` starts a chat, `codeact-bot serve` answers in Slack and Discord."
+    assert "Not ready" in doctor.verdict([*checks.values(), Check(name="model", ok=False, text="")])
 
 
 async def test_the_model_is_asked_for_its_name():
