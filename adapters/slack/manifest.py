@@ -23,7 +23,10 @@ SCOPES = {
 }
 """Bot scopes, and what each is for."""
 EVENTS = ("agent_session_stopped", "app_home_opened", "app_mention", "message.channels", "message.groups", "message.im")
-USAGE = "[ask] question | stop | history [words] | export [md|json|ipynb|jsonl] | new | rewind [N] | fork [N] | schedule when: question | allow @person | help"
+USAGE = (
+    "[ask] question | stop | history [words] | export [md|json|ipynb|jsonl] | new | rewind [N] | fork [N] | "
+    "schedule when: question | allow @person | help"
+)
 
 
 def manifest(address: str = "") -> dict[str, Any]:
