@@ -7,13 +7,16 @@ import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from codeact_bot.errors import CodeactError, FileRefused, LeaseLost, SandboxLost
+from codeact_bot.errors import CodeactError, FileRefused, LeaseLost, SandboxLost, StoreUnavailable
 from codeact_bot.ports import Store
 from codeact_bot.sessions import ThreadSession
 from codeact_bot.types import Event, Lease, Notice
 
 log = logging.getLogger(__name__)
 
+AGAIN = 1.0
+"""Seconds between attempts to save a state while the database is away."""
+ATTEMPTS = 10
 NOT_KEPT = "This conversation's variables are not kept beyond this session: {}"
 
 
@@ -28,6 +31,7 @@ class Keeper:
         self._show = show
         self._wanted = False
         self._told = self._saved = False
+        self._attempts = 0
         self._task: asyncio.Task[None] | None = None
 
     def keep(self) -> None:
@@ -51,6 +55,9 @@ class Keeper:
             except FileRefused as error:
                 self._session.kept(())
                 await self._tell(NOT_KEPT.format(error))
+            except StoreUnavailable as error:
+                log.warning("The state of %s is not saved yet: %s", self._lease.thread, error, extra={"action": "keep"})
+                await self._later()
             except (LeaseLost, SandboxLost) as error:
                 log.info("The state of %s was not saved: %s", self._lease.thread, error, extra={"action": "keep"})
             except CodeactError as error:
@@ -58,11 +65,17 @@ class Keeper:
             except Exception:
                 log.exception("Saving the state of %s failed", self._lease.thread, extra={"action": "keep"})
 
+    async def _later(self) -> None:
+        """Save again in a while, unless that was tried too often."""
+        self._attempts += 1
+        self._wanted = self._wanted or self._attempts < ATTEMPTS
+        await asyncio.sleep(AGAIN)
+
     async def _save(self) -> None:
         state = await self._session.snapshot()
         await self._store.save_snapshot(self._lease, state)
         self._session.kept(part.digest for part in state.parts)
-        self._saved = True
+        self._saved, self._attempts = True, 0
 
     async def _tell(self, text: str) -> None:
         if not self._told:

@@ -7,20 +7,19 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
 
 from codeact_bot.agent.loop import Loop
 from codeact_bot.delivery import Deliveries, prefixes, serving
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
 from codeact_bot.keeper import Keeper
+from codeact_bot.patience import Patience, to_the_end
 from codeact_bot.ports import ChatAdapter, Reply, Store
 from codeact_bot.sessions import Sessions, ThreadSession
 from codeact_bot.types import Ending, Fire, Incoming, Lease, Notice, Outcome, Step, ThreadId, Turn, step_mark
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,6 @@ LEASE_SECONDS = 10.0
 """How long a thread stays with a worker that has died; renewed three times in that span."""
 POLL_SECONDS = 0.5
 """How soon a stop asked for elsewhere, or a message accepted elsewhere, is noticed."""
-NO_STORE = "The database does not answer. Nothing is lost: I wait for it, and go on when it is back."
 PAST_TURNS = 200
 """Turns of history that are loaded at most; the window sends the model what fits."""
 
@@ -150,50 +148,63 @@ class Service:
             self._wake.set()
 
     async def _turn(self, lease: Lease, stop: asyncio.Event) -> None:
-        turn = await self._store.open_turn(lease)
-        reply = await serving(self._adapters, lease.thread).reply(turn)
-        await self._store.save_reply(lease, turn.id, reply.reference)
-        fire = turn.incoming.fire
-        if fire is not None and fire.skipped:
-            await to_the_end(self._skip(lease, turn.id, fire, reply))
-            return
-        if fire is not None and fire.note:
-            await reply.show(Notice(text=fire.note))
+        patience = Patience(LEASE_SECONDS)
+        turn = await patience.keep(lambda: self._store.open_turn(lease))
+        patience.reply = reply = await serving(self._adapters, lease.thread).reply(turn)
         try:
+            await patience.keep(lambda: self._store.save_reply(lease, turn.id, reply.reference))
+            if (fire := turn.incoming.fire) is not None and fire.skipped:
+                await to_the_end(self._skip(lease, turn.id, fire, reply, patience))
+                return
+            if fire is not None and fire.note:
+                await reply.show(Notice(text=fire.note))
             async with giving_way(reply), self._sessions.hold(lease) as session, Keeper(self._store, lease, session, reply.show) as keeper:
-                outcome = await self._outcome(lease, turn, session, keeper, reply, stop)
-                await to_the_end(self._finish(lease, turn.id, outcome, keeper, reply))
+                outcome = await self._outcome(lease, turn, session, keeper, reply, patience, stop)
+                await to_the_end(self._finish(lease, turn.id, outcome, keeper, reply, patience))
         except StoreUnavailable:
-            await reply.show(Notice(text=NO_STORE))
+            await patience.tell()
             raise
 
-    async def _skip(self, lease: Lease, turn_id: str, fire: Fire, reply: Reply) -> None:
+    async def _skip(self, lease: Lease, turn_id: str, fire: Fire, reply: Reply, patience: Patience) -> None:
         """End the turn of a scheduled run that is not to be made."""
         missed = Outcome(ending=Ending.MISSED, text=fire.note)
-        await self._deliveries.begin(await patient(lambda: self._store.end_turn(lease, turn_id, missed), reply), reply)
+        await self._deliveries.begin(await patience.keep(lambda: self._end_turn(lease, turn_id, missed)), reply)
 
-    async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply) -> None:
-        done = await patient(lambda: self._store.end_turn(lease, turn_id, outcome), reply)
+    async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply, patience: Patience) -> None:
+        done = await patience.keep(lambda: self._end_turn(lease, turn_id, outcome))
         await self._deliveries.begin(done, reply)
         await keeper.finish(turn_id)
 
-    async def _outcome(self, lease: Lease, turn: Turn, session: ThreadSession, keeper: Keeper, reply: Reply, stop: asyncio.Event) -> Outcome:
+    async def _end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
+        """End a turn, or find that an attempt before did whose success the database could not report. Raises LeaseLost."""
+        try:
+            return await self._store.end_turn(lease, turn_id, outcome)
+        except LeaseLost:
+            await self._store.renew(lease, LEASE_SECONDS)  # only as long as nobody else has the thread
+            turn = await self._store.turn(turn_id)
+            if turn.outcome is None:
+                raise
+            return turn
+
+    async def _outcome(
+        self, lease: Lease, turn: Turn, session: ThreadSession, keeper: Keeper, reply: Reply, patience: Patience, stop: asyncio.Event
+    ) -> Outcome:
         saved = reply.reference
 
         async def save(step: Step) -> None:
             nonlocal saved
-            await patient(lambda: self._store.save_step(lease, turn.id, step), reply)
+            await patience.keep(lambda: self._store.save_step(lease, turn.id, step))
             if reply.reference != saved:
                 saved = reply.reference
-                await patient(lambda: self._store.save_reply(lease, turn.id, saved), reply)
+                await patience.keep(lambda: self._store.save_reply(lease, turn.id, saved))
             if step.ran:
                 session.mark = step_mark(turn.id, step.index)
                 keeper.keep()
 
         try:
-            past = await self._store.turns(lease.thread, last=PAST_TURNS)
+            past = await patience.keep(lambda: self._store.turns(lease.thread, last=PAST_TURNS))
             for file in turn.incoming.files:
-                await session.put(replace(file, data=file.data or await self._store.load_file(file.digest)))
+                await session.put(replace(file, data=file.data or await patience.keep(partial(self._store.load_file, file.digest))))
             if turn.incoming.files:
                 keeper.keep()
             done = await self._loop.turn(turn, past, session, save=save, show=reply.show, stop=stop)
@@ -261,20 +272,6 @@ class Service:
                     raise
 
 
-async def patient(write: Callable[[], Awaitable[T]], reply: Reply) -> T:
-    """Repeat a write until the database takes it, telling the person once that it waits; the end of the lease cancels that."""
-    told = False
-    while True:
-        try:
-            return await write()
-        except StoreUnavailable as error:
-            log.error("%s", error, extra={"action": "write"})
-            if not told:
-                await reply.show(Notice(text=NO_STORE))
-            told = True
-            await asyncio.sleep(POLL_SECONDS)
-
-
 @asynccontextmanager
 async def giving_way(reply: Reply) -> AsyncIterator[None]:
     """Let a reply write nothing more once its turn goes on elsewhere: a late edit would undo what is shown from there."""
@@ -282,16 +279,4 @@ async def giving_way(reply: Reply) -> AsyncIterator[None]:
         yield
     except BaseException:
         await to_the_end(reply.aclose())
-        raise
-
-
-async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` to its end even when cancelled meanwhile, and only then be cancelled; what it raises after that is logged."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.info("The end of cancelled work failed: %s", error, extra={"action": "end"})
         raise

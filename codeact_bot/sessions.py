@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 
-from codeact_bot.errors import CodeactError, FileRefused, SandboxLost
+from codeact_bot.errors import CodeactError, FileRefused, SandboxLost, StoreUnavailable
 from codeact_bot.ports import Printed, Sandbox, Session, Store
 from codeact_bot.types import Bounds, Execution, File, Lease, Snapshot, Status, ThreadId
 
@@ -19,12 +19,14 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_LIMIT = 256 * 1024 * 1024
 """Bytes of one thread's saved state; larger state is not kept, and the thread says so."""
-
-
+AGAIN = 0.5
+"""Seconds between attempts to load a state while the database is away."""
 SNAPSHOT_WAIT = 3.0
 """Seconds that code waits for a snapshot before it; then that is given up."""
 STARTS = 3
 """Sandboxes that are started at most where one after the other is lost before it is ready."""
+GONE = "The sandbox was gone and a new one was started."
+GONE_KEPT = "The sandbox was gone and a new one was started, with the variables and files as they were saved."
 STATE_LOST = "The variables and files of earlier steps are lost."
 STATE_BEHIND = "The saved state is restored, but what the last steps did to variables and files is lost."
 
@@ -86,6 +88,7 @@ class ThreadSession:
         self._starting: asyncio.Task[Session] | None = None
         self._unsaved: dict[str, File] = {}
         self._notes: tuple[str, ...] = ()
+        self._replacing = False
         self._known: frozenset[str] = frozenset()
         self._covered: frozenset[str] = frozenset()
         self.mark: str | None = ""
@@ -97,8 +100,7 @@ class ThreadSession:
     def warm(self) -> None:
         """Begin to start the sandbox, if none is running."""
         if self._starting is None or _over(self._starting):
-            if self._starting is not None:
-                self._notes += ("The sandbox was gone and a new one was started.",)
+            self._replacing = self._replacing or (self._starting is not None and not _failed(self._starting))
             self._starting = asyncio.create_task(self._start(), name=f"start {self._thread}")
 
     @property
@@ -116,6 +118,7 @@ class ThreadSession:
             execution = await inner.run(code, seconds=seconds, bounds=bounds, printed=printed)
         if execution.status is Status.LOST:
             await inner.aclose()
+            execution = replace(execution, state_lost=False)  # what the next sandbox gets of it is said there
         return replace(execution, notes=notes + execution.notes)
 
     async def _hurry(self, inner: Session) -> None:
@@ -195,36 +198,48 @@ class ThreadSession:
     async def _begin(self) -> Session:
         session = await self._pool.take(self._thread)
         try:
-            await self._restore(session)
+            notes = await self._restore(session)
             for file in self._unsaved.values():
                 await session.put(file)
         except BaseException:
             await session.aclose()
             raise
+        gone = () if not self._replacing else (GONE,) if notes or not self._known else (GONE_KEPT,)
+        self._notes, self._replacing = (*gone, *notes), False
         return session
 
-    async def _restore(self, session: Session) -> None:
-        snapshot = await self._store.load_snapshot(self._thread)
+    async def _load(self) -> Snapshot | None:
+        """Load the saved state; a database that is away is waited for."""
+        while True:
+            try:
+                return await self._store.load_snapshot(self._thread)
+            except StoreUnavailable as error:
+                log.warning("The state of %s cannot be loaded yet: %s", self._thread, error, extra={"action": "restore"})
+                await asyncio.sleep(AGAIN)
+
+    async def _restore(self, session: Session) -> tuple[str, ...]:
+        """Bring the saved state back; returns sentences on what of it could not be."""
+        snapshot = await self._load()
         if snapshot is None:
-            return
+            return ()
         if not snapshot.parts:
-            self._notes += (STATE_LOST,)
-            return
+            return (STATE_LOST,)
         try:
             missing = (*snapshot.dropped, *await session.restore(snapshot))
         except FileRefused as error:
-            self._notes += (f"{error} {STATE_LOST}",)
-            return
+            return (f"{error} {STATE_LOST}",)
         self._known = frozenset(part.digest for part in snapshot.parts)
-        if missing:
-            self._notes += (f"The saved state was restored, without {', '.join(missing)}.",)
-        if snapshot.behind:
-            self._notes += (STATE_BEHIND,)
+        without = (f"The saved state was restored, without {', '.join(missing)}.",) if missing else ()
+        return (*without, STATE_BEHIND) if snapshot.behind else without
 
 
 def _over(starting: asyncio.Task[Session]) -> bool:
     """Whether a start failed, or its sandbox died since."""
-    return starting.done() and (starting.cancelled() or starting.exception() is not None or not starting.result().alive)
+    return starting.done() and (_failed(starting) or not starting.result().alive)
+
+
+def _failed(starting: asyncio.Task[Session]) -> bool:
+    return starting.cancelled() or starting.exception() is not None
 
 
 class Sessions:

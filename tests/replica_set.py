@@ -1,4 +1,4 @@
-"""A private MongoDB for the tests: one mongod as a replica set of one node."""
+"""A private MongoDB for the tests: mongods as a replica set, each of which can be stopped, killed and started again on its data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,102 @@ from pymongo.errors import PyMongoError
 
 from tests import parts
 
+TESTING = ["--setParameter", "enableTestCommands=1"]
+"""Lets a test have the server fail a command of its choice."""
 PATIENCE = 120.0
 """Seconds that a mongod may take to become primary on a busy machine."""
+
+
+class Member:
+    """One mongod with its data in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Choose a free port."""
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it on its data; it may take a while to answer."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(_command(self.folder, self.port), stdout=log, stderr=log)
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """End it with a signal, if it runs, and wait until it has gone."""
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(PATIENCE)
+        self.process = None
+
+    def died(self) -> bool:
+        """Whether it ended by itself."""
+        return self.process is not None and self.process.poll() is not None
+
+    def ask(self, command: str, value: object = 1, **arguments: object) -> dict[str, object]:
+        """Have it run an admin command. Raises PyMongoError."""
+        client: pymongo.MongoClient[dict[str, object]]
+        with pymongo.MongoClient("127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=500) as client:
+            return client.admin.command(command, value, **arguments)
+
+
+class ReplicaSet:
+    """Servers that elect a primary within about a second."""
+
+    def __init__(self, servers: Sequence[Member]) -> None:
+        """Take servers that have not been started."""
+        self.servers = servers
+        hosts = [f"127.0.0.1:{server.port}" for server in servers]
+        self.url = f"mongodb://{','.join(hosts)}/?replicaSet=rs0"
+        settings = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
+        members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
+        self._config: dict[str, object] = {"_id": "rs0", "members": members, "settings": settings}
+
+    def start(self) -> None:
+        """Start the servers that do not run, and wait until one is primary."""
+        for server in self.servers:
+            if server.process is None:
+                server.start()
+        self.primary()
+
+    def primary(self) -> Member:
+        """Wait until a server is primary, and return it."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for server in self.servers:
+                if server.died():
+                    break
+                if server.process is not None and self._leads(server):
+                    return server
+            time.sleep(0.1)
+        logs = [(server.folder / "log").read_text(errors="replace")[-3000:] for server in self.servers]
+        raise RuntimeError("no mongod became primary:\n" + "\n".join(logs))
+
+    def _leads(self, server: Member) -> bool:
+        try:
+            hello = server.ask("hello")
+            if "setName" not in hello and server is self.servers[0]:
+                server.ask("replSetInitiate", self._config)
+            return bool(hello["isWritablePrimary"])
+        except PyMongoError:
+            return False
+
+    def step_down(self) -> None:
+        """Make the primary give up being that; returns when there is one again, the same where there is no other."""
+        self.primary().ask("replSetStepDown", 1, secondaryCatchUpPeriodSecs=0, force=True)
+        self.primary()
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End all servers with a signal."""
+        for server in self.servers:
+            server.end(number)
+
+
+class Server(ReplicaSet):
+    """A replica set of one server."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep its data in this folder."""
+        super().__init__([Member(folder)])
 
 
 @contextmanager
@@ -27,36 +121,22 @@ def running(folder: Path) -> Iterator[str]:
     if given:
         yield given
         return
-    server = Server(folder)
-    server.start()
+    with own(folder) as servers:
+        yield servers.url
+
+
+@contextmanager
+def own(folder: Path, count: int = 1) -> Iterator[ReplicaSet]:
+    """Start so many mongods with their data below `folder`, and end them."""
+    folders = [folder / str(number) for number in range(count)]
+    for each in folders:
+        each.mkdir()
+    servers = ReplicaSet([Member(each) for each in folders])
     try:
-        yield server.url
+        servers.start()
+        yield servers
     finally:
-        server.stop(signal.SIGTERM)
-
-
-class Server:
-    """A mongod that can be stopped and started again where it was."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self.url = f"mongodb://127.0.0.1:{self._port}/?replicaSet=rs0"
-
-    def start(self) -> None:
-        """Start it and wait until it takes writes."""
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(_command(self._folder, self._port), stdout=log, stderr=log)
-        try:
-            _await_primary(self._process, self._port, self._folder)
-        except BaseException:
-            self.stop(signal.SIGKILL)
-            raise
-
-    def stop(self, number: int) -> None:
-        """End it with a signal."""
-        self._process.send_signal(number)
-        self._process.wait()
+        servers.stop(signal.SIGKILL if count > 1 else signal.SIGTERM)
 
 
 def free_port() -> int:
@@ -70,25 +150,4 @@ def _command(folder: Path, port: int) -> list[str]:
     binary = parts.mongod()
     assert binary is not None
     where = ["--dbpath", str(folder), "--bind_ip", "127.0.0.1", "--port", str(port), "--nounixsocket"]
-    return [binary, *where, "--replSet", "rs0", "--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25", "--quiet"]
-
-
-def _await_primary(server: subprocess.Popen[bytes], port: int, folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    members: dict[str, object] = {"_id": "rs0", "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
-    client: pymongo.MongoClient[dict[str, object]]
-    with pymongo.MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500) as client:
-        while not _is_primary(client, members):
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"mongod did not become primary:\n{(folder / 'log').read_text(errors='replace')[-3000:]}")
-            time.sleep(0.1)
-
-
-def _is_primary(client: pymongo.MongoClient[dict[str, object]], members: dict[str, object]) -> bool:
-    try:
-        hello = client.admin.command("hello")
-        if "setName" not in hello:
-            client.admin.command("replSetInitiate", members)
-        return bool(hello["isWritablePrimary"])
-    except PyMongoError:
-        return False
+    return [binary, *where, "--replSet", "rs0", "--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25", "--quiet", *TESTING]

@@ -12,8 +12,9 @@ from codeact_bot.agent.loop import Loop
 from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import LeaseLost, StoreUnavailable
 from codeact_bot.model.scripted import ScriptedModel
+from codeact_bot.patience import NO_STORE
 from codeact_bot.sandbox.process import ProcessSandbox
-from codeact_bot.service import NO_STORE, Service
+from codeact_bot.service import Service
 from codeact_bot.sessions import STATE_LOST, Sessions
 from codeact_bot.store.memory import MemoryStore
 from codeact_bot.types import (
@@ -162,9 +163,9 @@ class Chat:
 
 
 @asynccontextmanager
-async def working(store, chat, replies, *, concurrency=50, delay=0.0, grace=0.0):
+async def working(store, chat, replies, *, concurrency=50, delay=0.0, grace=0.0, sandbox=None):
     """A service at work; it ends with the body."""
-    sandbox = ProcessSandbox(isolation="plain")
+    sandbox = sandbox or ProcessSandbox(isolation="plain")
     model = replies if isinstance(replies, ScriptedModel) else ScriptedModel(replies, delay=delay)
     async with Sessions(sandbox, store, pool=0) as sessions:
         service = Service(store=store, sessions=sessions, loop=Loop(model=model), adapters=[chat], concurrency=concurrency, grace=grace)
@@ -450,7 +451,8 @@ async def test_a_sandbox_that_another_worker_has_overtaken_gives_way(store, chat
     assert [step.execution.output for step in (await store.turns(ONE))[2].steps if step.execution] == ["2\n"]
 
 
-async def test_state_that_could_not_be_saved_is_named_to_person_and_model(store, chat):
+async def test_state_that_could_not_be_saved_is_named_to_person_and_model(store, chat, monkeypatch):
+    monkeypatch.setattr("codeact_bot.keeper.AGAIN", 0.01)
     store.failures = {"save_snapshot": 1000}
     async with working(store, chat, [code("x = 1"), "A."]) as service:
         await service.accept(message("a"))

@@ -9,7 +9,7 @@ import pytest
 
 from codeact_bot.errors import SandboxUnavailable
 from codeact_bot.sandbox.process import ProcessSandbox
-from codeact_bot.sessions import Pool, Sessions
+from codeact_bot.sessions import GONE_KEPT, Pool, Sessions
 from codeact_bot.store.memory import MemoryStore
 from codeact_bot.types import Author, Bounds, File, Incoming, Status, ThreadId
 
@@ -133,7 +133,7 @@ async def test_after_a_loss_the_next_run_has_the_saved_state_and_says_so(sandbox
         await sandbox.sessions[0].aclose()
         after = await run(session, "print(kept, open('kept.txt').read(), open('given.csv').read(), 'later' in globals())")
         assert after.output == "41 file a,b False\n"
-        assert after.notes[0] == "The sandbox was gone and a new one was started."
+        assert after.notes == (GONE_KEPT,)
         assert (await run(session, "1")).notes == ()
         assert len(sandbox.sessions) == 2
 

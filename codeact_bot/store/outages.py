@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 DENIED = {13, 18, 8000}
 """Codes of a server that wants another user or password."""
+CHANGING = {91, 189, 10107, 11600, 11602, 13435, 13436}
+"""Codes of a server that is being shut down, or is not the primary any more."""
 FULL = 14031
 """Code of a server whose disk is full."""
 
@@ -55,6 +57,8 @@ def phrase(error: BaseException, where: str) -> str:
     if isinstance(error, ConnectionFailure | ExecutionTimeout | TimeoutError):
         return f"Could not reach MongoDB at {where}. Is it running? ({_first_line(error)})"
     code = error.code if isinstance(error, OperationFailure) else None
+    if code in CHANGING:
+        return f"MongoDB at {where} is choosing a new primary. It goes on by itself. ({_first_line(error)})"
     if code in DENIED:
         return f"MongoDB at {where} refused the user or the password. Check the name, the password and `authSource` in its address."
     if code == FULL:
