@@ -5,18 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from adapters.render import count, one_line, step_ok, step_summary
-from codeact_bot.types import Answer, Incoming, Malformed, RunCode, Step, Turn
+from adapters.render import count, one_line, step_ok, step_summary, trouble
+from codeact_bot.types import Answer, Incoming, Malformed, RunCode, Status, Step, Turn
 
 FOLDED = 10
 """Finished steps that keep a line of their own."""
+REMARKS = 3
+"""Sentences on one step that are shown below its line."""
+REMARK = 200
+"""Characters of one of them."""
 
 
 def folded(steps: Sequence[Step]) -> list[str]:
-    """Write one line per finished step that ran, or tried to."""
-    lines = [f"{'✓' if step_ok(step) else '✗'} {step_summary(step)}{purpose(step)}" for step in steps if not isinstance(step.action, Answer)]
-    hidden = len(lines) - FOLDED
-    return lines if hidden <= 0 else [f"… {count(hidden, 'step')} before", *lines[hidden:]]
+    """Write one line per finished step that ran, or tried to, and what was left out or lost below it."""
+    acted = [step for step in steps if not isinstance(step.action, Answer)]
+    hidden = len(acted) - FOLDED
+    lines = [line for step in acted[max(0, hidden) :] for line in (_line(step), *_remarks(step))]
+    return lines if hidden <= 0 else [f"… {count(hidden, 'step')} before", *lines]
+
+
+def _line(step: Step) -> str:
+    return f"{'✓' if step_ok(step) else '✗'} {step_summary(step)}{purpose(step)}"
+
+
+def _remarks(step: Step) -> list[str]:
+    execution = step.execution
+    if execution is None:
+        return []
+    lost = execution.state_lost or execution.status is Status.LOST
+    sentences = [*([trouble(execution)] if lost else []), *execution.notes]
+    return [f"    {one_line(sentence, REMARK)}" for sentence in sentences[:REMARKS]]
 
 
 def asked_by_clock(incoming: Incoming) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import os
 import secrets
 import socket
@@ -27,6 +28,8 @@ from codeact_bot.types import Check, Preparing, Resources
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 LABEL = "codeact-bot"
 OWNER = "codeact-bot.owner"
 THREAD = "codeact-bot.thread"
@@ -38,6 +41,10 @@ GVISOR_THREADS = 192
 """Threads that gVisor's own kernel may have in a container, on top of the code's; about 40 were counted in an idle one."""
 THREADS = 16
 """Containers that are started or removed at once."""
+RESTART = 10.0
+"""Seconds that an engine which has answered before may be away before no sandbox can be started."""
+AGAIN = 0.25
+"""Seconds between attempts meanwhile."""
 FORGOTTEN = 3600
 """Seconds after which a container that never started counts as left behind, whoever made it."""
 ENVIRONMENT = {
@@ -77,6 +84,7 @@ class DockerSandbox:
         self._default_runtime = "default runtime"
         self._ready = False
         self._preparing = asyncio.Lock()
+        self._left: set[str] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
 
     @property
@@ -118,7 +126,7 @@ class DockerSandbox:
             await self.prepare(lambda _: None)
         container, attached = await self._launched(label)
         try:
-            channel = await DockerChannel.over(attached, functools.partial(self._in_thread, self._remove, container))
+            channel = await DockerChannel.over(attached, functools.partial(self._clear, container))
         except BaseException:
             attached.close()
             self._threads.submit(self._remove, container)
@@ -134,14 +142,19 @@ class DockerSandbox:
             ) from error
 
     async def _launched(self, label: str) -> tuple[str, socket.socket]:
-        launching = self._threads.submit(self._launch, label)
-        try:
-            return await asyncio.wrap_future(launching)
-        except asyncio.CancelledError:
-            self._threads.submit(launching.add_done_callback, self._discard)
-            raise
-        except (DockerException, OSError) as error:
-            raise engine.explain(error, image=self.image, runtime=self._runtime or "") from error
+        """Launch a container; an engine that restarts is waited for."""
+        deadline = time.monotonic() + RESTART
+        while True:
+            launching = self._threads.submit(self._launch, label)
+            try:
+                return await asyncio.wrap_future(launching)
+            except asyncio.CancelledError:
+                self._threads.submit(launching.add_done_callback, self._discard)
+                raise
+            except (DockerException, OSError) as error:
+                if not isinstance(error, OSError) or isinstance(error, APIError) or time.monotonic() > deadline:
+                    raise engine.explain(error, image=self.image, runtime=self._runtime or "") from error
+            await asyncio.sleep(AGAIN)
 
     def _launch(self, label: str) -> tuple[str, socket.socket]:
         client = self._connected()
@@ -177,6 +190,7 @@ class DockerSandbox:
             "environment": ENVIRONMENT,
             "labels": {LABEL: "sandbox", OWNER: self._mark(), THREAD: label},
             "stdin_open": True,
+            "stop_signal": "SIGKILL",  # an engine that stops need not wait for what is never going to leave by itself
             "healthcheck": {"test": ["NONE"]},
             "host_config": self._hardening(client),
         }
@@ -201,6 +215,14 @@ class DockerSandbox:
             auto_remove=True,
         )
 
+    async def _clear(self, container: str) -> None:
+        """Remove a container; where the engine does not let that be, it is done with the next reaping."""
+        try:
+            await self._in_thread(self._remove, container)
+        except (DockerException, OSError) as error:
+            self._left.add(container)
+            log.warning("A sandbox is removed later: %s", engine.explain(error), extra={"action": "remove"})
+
     def _remove(self, container: str) -> bool:
         """Kill and remove a container, and wait until it is gone; False when it was gone before."""
         client = self._connected()
@@ -222,8 +244,11 @@ class DockerSandbox:
             raise engine.explain(error) from error
 
     def _reap(self) -> int:
+        owed = frozenset(self._left)
         found = self._connected().containers(all=True, filters={"label": f"{LABEL}=sandbox"})
-        return sum(self._remove(one["Id"]) for one in found if _is_left(one))
+        reaped = sum(self._remove(one["Id"]) for one in found if _is_left(one) or one["Id"] in owed)
+        self._left -= owed
+        return reaped
 
     async def diagnose(self) -> tuple[Check, ...]:
         """Find out what of Docker works here, for `codeact-bot doctor`."""
@@ -242,6 +267,8 @@ class DockerSandbox:
         with self._connecting:
             if self._client is None:
                 self._client = engine.connect()
+            else:
+                engine.knock()
             return self._client
 
     def _mark(self) -> str:

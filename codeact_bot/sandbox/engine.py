@@ -40,14 +40,14 @@ def connect() -> APIClient:
             "forward its socket (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST) and set DOCKER_HOST=unix:///tmp/docker.sock."
         )
     try:
-        _knock()
+        knock()
         return APIClient(base_url=address(), version="auto", timeout=TIMEOUT, max_pool_size=CONNECTIONS)
     except (DockerException, OSError) as error:
         raise explain(error) from error
 
 
-def _knock() -> None:
-    """Connect to the engine's Unix socket once: docker-py leaks its own where nobody listens. Raises OSError."""
+def knock() -> None:
+    """Connect to the engine's Unix socket once, before docker-py does: it leaks its own where nobody listens. Raises OSError."""
     if address().startswith("unix://"):
         with socket.socket(socket.AF_UNIX) as knocking:
             knocking.settimeout(TIMEOUT)
