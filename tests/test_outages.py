@@ -203,7 +203,7 @@ async def test_an_end_that_the_database_could_not_confirm_is_found(servers: Repl
 
 @pytest.mark.parametrize("size", [1, 3])
 async def test_a_primary_that_steps_down_loses_and_doubles_nothing(servers: ReplicaSet, store: MongoStore, chat: Chat) -> None:
-    threads, rounds = [ThreadId(f"test:{number}") for number in range(6)], 3
+    threads, rounds = [ThreadId(f"test:{number}") for number in range(4)], 3
     model = ScriptedModel([lambda messages: next_of(messages[-1].content)] * 200)
     async with working(store, chat, model) as worker:
 
@@ -234,8 +234,8 @@ async def test_a_primary_that_steps_down_loses_and_doubles_nothing(servers: Repl
         outputs = [step.execution.output for turn in turns for step in turn.steps if step.execution]
         assert outputs == [f"count {number + 1}\n" for number in range(rounds)], "a step was lost or run twice"
         lease = (await store._threads.find_one({"_id": thread}))["lease"]
-        assert lease["token"] == rounds, "each message was claimed once"
-        assert "until" not in lease
+        assert lease["token"] >= rounds, "a claim that could not be confirmed is followed by another"
+        assert await store.pending(thread) == []
     assert len(chat.delivered) == len({turn.id for turn in chat.delivered}) == len(threads) * rounds
 
 
