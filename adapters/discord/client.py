@@ -86,6 +86,12 @@ class Client(discord.Client):
         if self.ear is not None:
             await self.ear.deleted(event.guild_id, event.channel_id, event.message_id)
 
+    async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
+        """Hear that messages were deleted together, as moderators do."""
+        if self.ear is not None:
+            for message in event.message_ids:
+                await self.ear.deleted(event.guild_id, event.channel_id, message)
+
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Hear a press of a button; commands reach their own callbacks."""
         if self._hand is not None and interaction.type is discord.InteractionType.component:

@@ -90,6 +90,17 @@ async def test_deleting_the_question_stops_it(world: World) -> None:
     assert world.core.stopped
 
 
+async def test_questions_that_are_deleted_together_stop(world: World) -> None:
+    await world.ask("first")
+    await world.core.begin()
+    other = await world.ada.send(world.channel, f"{world.mention} other")
+    runs, waits = world.core.accepted
+    world.env.backend.bulk_delete_messages(world.channel.id, [int(runs.id), other.id])
+    await world.env.settle()
+    assert world.core.stopped == [runs.thread]
+    assert not await world.core.store.pending(waits.thread)
+
+
 async def test_ask_by_command_makes_a_thread(world: World) -> None:
     used = await world.ada.slash(world.channel, "codeact ask", question="What is @everyone 2 + 2?")
     assert used.response.ephemeral
@@ -203,6 +214,14 @@ async def test_attachments_land_in_the_question(world: World) -> None:
     await world.ask("sum it", attachments=[("sales.csv", b"a,b\n1,2\n")])
     (file,) = world.core.accepted[0].files
     assert (file.name, file.data) == ("sales.csv", b"a,b\n1,2\n")
+
+
+async def test_a_file_that_is_too_large_gets_a_sentence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.discord.uploads.LIMIT", 10)
+    await world.ask("sum it", attachments=[("sales.csv", b"x" * 11), ("small.csv", b"x")])
+    assert [file.name for file in world.core.accepted[0].files] == ["small.csv"]
+    (said,) = own(world, world.channel)
+    assert said.content == "`sales.csv` is 11 B, and I take files up to 10 B: send a smaller part of it."
 
 
 def test_the_invite_link_names_the_application_and_its_permissions() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 import simcord
 
-from codeact_bot.types import CodeStarted, Output, Thought
+from codeact_bot.types import CodeStarted, Output, Thought, TurnDone
 from tests.discord.conftest import World
 
 
@@ -30,12 +30,24 @@ async def test_a_mention_becomes_a_thread_with_the_answer(world: World) -> None:
     await reply.show(CodeStarted(index=0, code="print(2 + 2)"))
     await reply.show(Output(text="4\n"))
     done = await world.core.end(lease, turn, "It is **4**.")
-    from codeact_bot.types import TurnDone
-
     await reply.show(TurnDone(turn=done))
     (post,) = own(world, world.thread)
     assert "It is **4**." in post.content
     assert labels(post) == ["Retry", "Download notebook", "Fork from here"]
+
+
+async def test_a_question_that_waits_is_shown_as_queued(world: World) -> None:
+    await world.ask("first")
+    lease, turn, reply = await world.core.begin()
+    await world.ada.send(world.thread, "second")
+
+    def marks() -> list[list[str]]:
+        return [[str(each.emoji) for each in message.reactions] for message in world.thread.history() if message.content == "second"]
+
+    assert marks() == [["⏳"]]
+    await reply.show(TurnDone(turn=await world.core.end(lease, turn)))
+    await world.core.begin()
+    assert marks() == [[]]
 
 
 async def test_follow_ups_need_no_mention_and_reach_the_same_conversation(world: World) -> None:
