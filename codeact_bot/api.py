@@ -175,7 +175,9 @@ class Agent:
             sandbox = await self._open_sandbox(stack)
             model = await self._open_model(stack)
             sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=self._pool))
-            loop = Loop(model=model, limits=self._limits, bounds=self._bounds, hints=self._hints, window=Window(context_tokens=load().context_tokens))
+            given = load()
+            window, redactor = Window(context_tokens=given.context_tokens), app.make_redactor(given)
+            loop = Loop(model=model, limits=self._limits, bounds=self._bounds, hints=self._hints, window=window, redactor=redactor)
             self.store = store
             self._listener = _Listener()
             service = Service(store=store, sessions=sessions, loop=loop, adapters=[self._listener])

@@ -15,6 +15,7 @@ from codeact_bot.clock import Clock
 from codeact_bot.delivery import prefixes
 from codeact_bot.errors import ImageUnavailable, SandboxUnavailable
 from codeact_bot.ports import ChatAdapter, Model, Progress, Sandbox, Store
+from codeact_bot.redaction import Redactor
 from codeact_bot.schedule import Scheduler
 from codeact_bot.service import Service
 from codeact_bot.sessions import Sessions
@@ -107,7 +108,13 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
 
 def make_loop(settings: Settings, model: Model, sandbox: Sandbox) -> Loop:
     """Make the loop with the settings' limits."""
-    return Loop(model=model, limits=settings.limits, bounds=settings.bounds, window=Window(context_tokens=settings.context_tokens))
+    window, redactor = Window(context_tokens=settings.context_tokens), make_redactor(settings)
+    return Loop(model=model, limits=settings.limits, bounds=settings.bounds, window=window, redactor=redactor)
+
+
+def make_redactor(settings: Settings) -> Redactor:
+    """Make what leaves the configured secrets, and what looks like one, out of what is stored and shown."""
+    return Redactor(settings.secrets())
 
 
 def make_model(settings: Settings) -> Model:
@@ -144,7 +151,7 @@ async def open_store(settings: Settings, progress: Progress) -> AsyncIterator[St
             from codeact_bot.store.embedded import EmbeddedMongo
 
             url = await stack.enter_async_context(EmbeddedMongo(settings.data / "mongodb", progress))
-        store = await MongoStore.open(url, settings.database)
+        store = await MongoStore.open(url, settings.database, make_redactor(settings))
         stack.push_async_callback(store.aclose)
         yield store
 

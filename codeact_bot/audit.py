@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Any
 
-from codeact_bot.errors import CodeactError
+from codeact_bot.errors import CodeactError, StoreUnavailable
 from codeact_bot.ports import Ledger
 from codeact_bot.types import Deed, Entry, Execution, Outcome, RunCode, Step, Turn, now
 
@@ -20,8 +20,8 @@ LINGER = 0.05
 """Seconds in which records gather before they are written together."""
 RETRY_SECONDS = 0.5
 """How soon a write is tried again that the database did not take."""
-CLOSE_SECONDS = 5.0
-"""How long the last records may take to be written when the program ends."""
+WRITE_SECONDS = 10.0
+"""How long a turn waits for its records at most; then it is left to whoever claims it next, who records it again."""
 BATCH = 500
 """Records of one write."""
 RESULT = 2_000
@@ -44,30 +44,43 @@ def asked(turn: Turn) -> Entry:
     )
 
 
-def step_entries(turn: Turn, step: Step) -> Sequence[Entry]:
-    """Record a step as far as it has come: the model's request, the code when it begins, the result when there is one."""
-    said, key = step.completion, f"{turn.id}/{step.index}"
-    entry = partial(Entry, author=turn.incoming.author, thread=turn.incoming.thread, turn=turn.id, step=step.index)
-    wanted = type(step.action).__name__.lower()
-    requested: dict[str, Any] = {"at": step.at, "model": said.model, "usage": said.usage, "seconds": said.seconds, "status": wanted}
-    entries = [entry(kind=Deed.REQUESTED, key=f"{key}/requested", **requested)]
+def begun(turn: Turn, step: Step) -> Sequence[Entry]:
+    """Record the model's request and, where it wants to run code, that it begins."""
+    said, entry = step.completion, _of(turn, step)
+    request = entry(kind=Deed.REQUESTED, key=f"{turn.id}/{step.index}/requested", at=step.at, status=type(step.action).__name__.lower())
+    entries = [replace(request, model=said.model, usage=said.usage, seconds=said.seconds)]
     if isinstance(step.action, RunCode):
-        entries.append(entry(kind=Deed.CODE, key=f"{key}/code", at=step.at, text=step.action.code))
-    if step.execution is not None:
-        entries.append(entry(kind=Deed.RESULT, key=f"{key}/result", **_result(step.execution)))
+        entries.append(entry(kind=Deed.CODE, key=f"{turn.id}/{step.index}/code", at=step.at, text=step.action.code))
     return entries
 
 
-def _result(run: Execution) -> dict[str, Any]:
+def came_to(turn: Turn, step: Step, run: Execution) -> Entry:
+    """Record what code came to."""
     whole = run.output + (run.value or "") + (run.error.message if run.error else "")
-    return {
-        "text": ends(whole),
-        "status": str(run.status),
-        "error": run.error.type if run.error else "",
-        "seconds": run.seconds,
-        "digest": hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest(),
-        "files": (*run.files, *run.images),
-    }
+    return _of(turn, step)(
+        kind=Deed.RESULT,
+        key=f"{turn.id}/{step.index}/result",
+        text=ends(whole),
+        status=str(run.status),
+        error=run.error.type if run.error else "",
+        seconds=run.seconds,
+        digest=hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest(),
+        files=(*run.files, *run.images),
+    )
+
+
+def _of(turn: Turn, step: Step) -> partial[Entry]:
+    return partial(Entry, author=turn.incoming.author, thread=turn.incoming.thread, turn=turn.id, step=step.index)
+
+
+def step_entries(turn: Turn, step: Step) -> Sequence[Entry]:
+    """Record a step as far as it has come."""
+    return [*begun(turn, step), *([] if step.execution is None else [came_to(turn, step, step.execution)])]
+
+
+def news(turn: Turn, step: Step) -> Sequence[Entry]:
+    """Record what is new with a step that was just saved."""
+    return begun(turn, step) if step.execution is None else [came_to(turn, step, step.execution)]
 
 
 def ends(text: str) -> str:
@@ -107,39 +120,52 @@ class Recorder:
         """Write into a ledger."""
         self._ledger = ledger
         self._waiting: list[Entry] = []
-        self._news = asyncio.Event()
-        self._urgent = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._taken = self._done = 0
+        self._news, self._urgent, self._progress = asyncio.Event(), asyncio.Event(), asyncio.Condition()
 
     def note(self, *entries: Entry) -> None:
-        """Take entries; they are written soon, however long the database is away."""
+        """Take entries; they are written soon, or when the database is back."""
         self._waiting += entries
+        self._taken += len(entries)
         if entries:
-            self._empty.clear()
             self._news.set()
 
     async def written(self) -> None:
-        """Wait until all that was noted is durable."""
-        self._urgent.set()
-        await self._empty.wait()
+        """Wait until all that was noted so far is durable. Raises StoreUnavailable where that takes too long."""
+        until = self._taken
+        try:
+            async with asyncio.timeout(WRITE_SECONDS), self._progress:
+                while self._done < until:
+                    self._urgent.set()
+                    await self._progress.wait()
+        except TimeoutError:
+            raise StoreUnavailable("The audit cannot be written, since the database does not answer. It is tried again.") from None
 
     async def _work(self) -> None:
         while True:
             await self._news.wait()
             await self._gather()
-            batch = self._waiting[:BATCH]
-            try:
-                await self._ledger.append(batch)
-            except CodeactError as error:
-                log.error("%d records of the audit wait: %s", len(self._waiting), error, extra={"action": "audit"})
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            del self._waiting[: len(batch)]
+            if await self._write(self._waiting[:BATCH]):
+                async with self._progress:
+                    self._progress.notify_all()
             if not self._waiting:
                 self._news.clear()
-                self._urgent.clear()
-                self._empty.set()
+
+    async def _write(self, batch: Sequence[Entry]) -> bool:
+        """Write a batch, its first entry alone where something is wrong with it; False where the database does not take it now."""
+        try:
+            await self._ledger.append(batch)
+        except CodeactError as error:
+            log.error("%d records of the audit wait: %s", len(self._waiting), error, extra={"action": "audit"})
+            await asyncio.sleep(RETRY_SECONDS)
+            return False
+        except Exception:
+            if len(batch) > 1:
+                return await self._write(batch[:1])
+            log.exception("The record %s cannot be written and is left out", batch[0].key, extra={"action": "audit"})
+        del self._waiting[: len(batch)]
+        self._done += len(batch)
+        return True
 
     async def _gather(self) -> None:
         """Let more entries come, unless somebody waits."""
@@ -148,6 +174,7 @@ class Recorder:
                 await self._urgent.wait()
         except TimeoutError:
             pass
+        self._urgent.clear()
 
     async def __aenter__(self) -> Recorder:
         self._working = asyncio.create_task(self._work(), name="audit")
@@ -155,9 +182,8 @@ class Recorder:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await asyncio.wait([asyncio.ensure_future(self.written()), self._working], return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
+            await self.written()
+        except StoreUnavailable:
             lost = "%d records of the audit were not written; those of turns will be when the turn goes on."
             log.error(lost, len(self._waiting), extra={"action": "audit"})
         finally:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from types import TracebackType
 
+from codeact_bot.audit import Recorder, ended, turn_entries
 from codeact_bot.errors import CodeactError
 from codeact_bot.ports import ChatAdapter, Reply, Store
 from codeact_bot.types import ThreadId, Turn, TurnDone
@@ -24,15 +25,18 @@ LOOK_SECONDS = 10.0
 class Deliveries:
     """The answers that this worker delivers; `async with` looks for those that dead workers owe, too."""
 
-    def __init__(self, store: Store, adapters: Sequence[ChatAdapter], owner: str) -> None:
-        """Deliver through the adapters, as this owner."""
+    def __init__(self, store: Store, adapters: Sequence[ChatAdapter], owner: str, recorder: Recorder) -> None:
+        """Deliver through the adapters, as this owner; a turn's end is recorded before its answer counts as delivered."""
         self._store = store
         self._adapters = adapters
         self._owner = owner
+        self._recorder = recorder
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, turn: Turn, reply: Reply) -> None:
         """Deliver a turn's end in the background; returns when it has arrived, or does not for a while."""
+        if turn.outcome is not None:
+            self._recorder.note(ended(turn, turn.outcome))
         task = asyncio.create_task(self._deliver(turn, reply), name=f"delivery {turn.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -44,6 +48,7 @@ class Deliveries:
             while not (await asyncio.wait([showing], timeout=SECONDS / 3))[0]:
                 await self._store.renew_delivery(turn.id, self._owner, SECONDS)
             showing.result()
+            await self._recorder.written()
             await self._store.delivered(turn.id)
         except CodeactError as error:
             log.error("%s", error, extra={"action": "deliver", "turn": turn.id})
@@ -58,6 +63,7 @@ class Deliveries:
             try:
                 owed = await self._store.claim_delivery(self._owner, SECONDS, prefixes(self._adapters))
                 if owed is not None:
+                    self._recorder.note(*turn_entries(owed))
                     await self.begin(owed, await serving(self._adapters, owed.incoming.thread).reply(owed))
                     continue
             except CodeactError as error:

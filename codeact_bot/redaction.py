@@ -14,6 +14,7 @@ from codeact_bot.types import Action, Answer, CodeError, Completion, Entry, Exec
 
 MARK = "[redacted: "
 """How a text goes on where a secret stood."""
+LEFT_OUT = f"A secret was left out of what came back: it reads {MARK}…]."
 SHORTEST = 8
 """Characters of a configured secret at least; a shorter one would take ordinary words with it."""
 HELD = 8_192
@@ -52,7 +53,7 @@ FORMS = (
 _BEGUN = re.compile(
     r"(?:xox|xapp-|sk-|gh[pousr]_|github_pat_|AKIA|ASIA|eyJ)[A-Za-z0-9_.-]*\Z"
     r"|[Bb]earer [A-Za-z0-9._~+/=-]*\Z|BEARER [A-Za-z0-9._~+/=-]*\Z"
-    r"|-----BEGIN [A-Z ]{0,30}(?:PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,]|-(?!----))*(?:-----END[A-Z -]{0,40})?)?\Z"
+    r"|-----BEGIN [A-Z ]{0,42}-{0,5}\Z|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,]|-(?!----))*(?:-----[A-Z -]{0,45})?\Z"
 )
 _MARKERS = ("xox", "xapp-", "sk-", "ghp_", "github_pat_", "AKIA", "ASIA", "eyJ", "Bearer ", "bearer ", "BEARER ", "-----BEGIN ")
 
@@ -113,18 +114,22 @@ class Redactor:
 
     def execution(self, execution: Execution) -> Execution:
         """Return what code came to without secrets."""
-        return replace(
+        found = replace(
             execution,
             output=self.text(execution.output),
             value=None if execution.value is None else self.text(execution.value),
             error=None if execution.error is None else self._error(execution.error),
             tables=tuple(map(self._table, execution.tables)),
         )
+        return execution if found == execution else replace(found, notes=(*found.notes, LEFT_OUT))
 
     def _error(self, error: CodeError) -> CodeError:
         return replace(error, message=self.text(error.message), traceback=self.text(error.traceback))
 
     def _table(self, table: Table) -> Table:
+        whole = "\n".join(cell for row in (table.columns, *table.rows) for cell in row)
+        if self.text(whole) == whole:
+            return table
         rows = tuple(tuple(map(self.text, row)) for row in table.rows)
         return replace(table, columns=tuple(map(self.text, table.columns)), rows=rows)
 
@@ -163,4 +168,12 @@ class Stream:
                 if text.endswith(whole[:length]):
                     places.append(len(text) - length)
                     break
-        return min(places)
+        return self._outside(text, min(places))
+
+    def _outside(self, text: str, cut: int) -> int:
+        """Move a cut that goes through a configured secret to before it."""
+        for value in self._redactor.values:
+            start = text.rfind(value, max(0, cut - len(value) + 1), cut + len(value) - 1)
+            if 0 <= start < cut:
+                cut = start
+        return cut

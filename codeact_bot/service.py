@@ -13,11 +13,13 @@ from dataclasses import replace
 from functools import partial
 
 from codeact_bot.agent.loop import Loop
+from codeact_bot.audit import Recorder, news, turn_entries
 from codeact_bot.delivery import Deliveries, prefixes, serving
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
 from codeact_bot.keeper import Keeper
 from codeact_bot.patience import Patience, to_the_end
 from codeact_bot.ports import ChatAdapter, Reply, Store
+from codeact_bot.redaction import MARK
 from codeact_bot.sessions import Sessions, ThreadSession
 from codeact_bot.types import Ending, Fire, Incoming, Lease, Notice, Outcome, Step, ThreadId, Turn, step_mark
 
@@ -27,6 +29,7 @@ LEASE_SECONDS = 10.0
 """How long a thread stays with a worker that has died; renewed three times in that span."""
 POLL_SECONDS = 0.5
 """How soon a stop asked for elsewhere, or a message accepted elsewhere, is noticed."""
+SECRET_ASKED = f"A secret in your question was left out: I read {MARK}…] instead. If it is in use, change it, since this chat has it still."
 PAST_TURNS = 200
 """Turns of history that are loaded at most; the window sends the model what fits."""
 
@@ -49,7 +52,8 @@ class Service:
         self._turns: set[asyncio.Task[None]] = set()
         self._stops: dict[ThreadId, asyncio.Event] = {}
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._deliveries = Deliveries(store, adapters, self._owner)
+        self._recorder = Recorder(store)
+        self._deliveries = Deliveries(store, adapters, self._owner, self._recorder)
 
     async def accept(self, incoming: Incoming) -> bool:
         """Queue a message; on return it is durable. False when it is a redelivery. Raises StoreUnavailable."""
@@ -75,7 +79,7 @@ class Service:
 
     async def run(self) -> None:
         """Listen and work until every adapter has nothing more to hear, or until `leave`; turns still under way are then handed back."""
-        async with self._deliveries, asyncio.TaskGroup() as group:
+        async with self._recorder, self._deliveries, asyncio.TaskGroup() as group:
             helpers = [group.create_task(self._work(), name="worker"), group.create_task(self._hear_arrivals(), name="arrivals")]
             async with asyncio.TaskGroup() as listening:
                 ears = [listening.create_task(adapter.listen(self), name=type(adapter).__name__) for adapter in self._adapters]
@@ -150,6 +154,7 @@ class Service:
     async def _turn(self, lease: Lease, stop: asyncio.Event) -> None:
         patience = Patience(LEASE_SECONDS)
         turn = await patience.keep(lambda: self._store.open_turn(lease))
+        self._recorder.note(*turn_entries(turn))
         patience.reply = reply = await serving(self._adapters, lease.thread).reply(turn)
         try:
             await patience.keep(lambda: self._store.save_reply(lease, turn.id, reply.reference))
@@ -158,6 +163,8 @@ class Service:
                 return
             if fire is not None and fire.note:
                 await reply.show(Notice(text=fire.note))
+            if MARK in turn.incoming.text and not turn.resumed:
+                await reply.show(Notice(text=SECRET_ASKED))
             async with giving_way(reply), self._sessions.hold(lease) as session, Keeper(self._store, lease, session, reply.show) as keeper:
                 outcome = await self._outcome(lease, turn, session, keeper, reply, patience, stop)
                 await to_the_end(self._finish(lease, turn.id, outcome, keeper, reply, patience))
@@ -171,6 +178,7 @@ class Service:
         await self._deliveries.begin(await patience.keep(lambda: self._end_turn(lease, turn_id, missed)), reply)
 
     async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply, patience: Patience) -> None:
+        await self._recorder.written()
         done = await patience.keep(lambda: self._end_turn(lease, turn_id, outcome))
         await self._deliveries.begin(done, reply)
         await keeper.finish(turn_id)
@@ -194,6 +202,7 @@ class Service:
         async def save(step: Step) -> None:
             nonlocal saved
             await patience.keep(lambda: self._store.save_step(lease, turn.id, step))
+            self._recorder.note(*news(turn, step))
             if reply.reference != saved:
                 saved = reply.reference
                 await patience.keep(lambda: self._store.save_reply(lease, turn.id, saved))

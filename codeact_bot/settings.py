@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -139,6 +140,13 @@ class Settings(BaseSettings):
     def has_web(self) -> bool:
         """Whether the web chat is to be served."""
         return self.web.lower() not in ("off", "none", "false", "no", "0")
+
+    def secrets(self) -> dict[str, str]:
+        """The values that must not be written or shown anywhere, by their variables' names; the password inside an address is one by itself."""
+        given = {_variable((name,)): getattr(self, name) for name in type(self).model_fields}
+        values = {name: value.get_secret_value() for name, value in given.items() if isinstance(value, SecretStr)}
+        values["CODEACT_MONGO_URL's password"] = unquote(urlsplit(values["CODEACT_MONGO_URL"]).password or "")
+        return {name: value for name, value in values.items() if value}
 
     @property
     def has_model(self) -> bool:

@@ -48,9 +48,9 @@ def allowed(name):
         return set()
     if room == "ports":
         return DATA
-    if room == "store":
-        return CORE | REDACTION | {"codeact_bot.store"}
-    if room in ("agent", "sandbox", "model"):
+    if room in ("agent", "store"):
+        return CORE | REDACTION | {f"codeact_bot.{room}"}
+    if room in ("sandbox", "model"):
         return CORE | {f"codeact_bot.{room}"}
     if room in SERVICE:
         return CORE | REDACTION | {"codeact_bot.agent", *(f"codeact_bot.{each}" for each in SERVICE)}

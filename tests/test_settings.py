@@ -76,3 +76,10 @@ def test_secrets_do_not_show(monkeypatch):
     monkeypatch.setenv("CODEACT_MONGO_URL", "mongodb://user:hunter2@host")
     assert "sk-secret" not in repr(load())
     assert "hunter2" not in repr(load())
+
+
+def test_secrets_are_named_by_their_variables(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("CODEACT_MONGO_URL", "mongodb://user:hunter%402@host")
+    wanted = {"OPENAI_API_KEY": "sk-secret", "CODEACT_MONGO_URL": "mongodb://user:hunter%402@host", "CODEACT_MONGO_URL's password": "hunter@2"}
+    assert load().secrets() == wanted

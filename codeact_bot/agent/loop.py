@@ -18,6 +18,7 @@ from codeact_bot.agent.prompt import system_prompt
 from codeact_bot.agent.window import INTERRUPTED, Window
 from codeact_bot.errors import ImageUnavailable, ModelRefused, ModelUnavailable, ProtocolViolated, SandboxLost, SandboxUnavailable
 from codeact_bot.ports import Model, Session
+from codeact_bot.redaction import Redactor
 from codeact_bot.types import (
     Action,
     Answer,
@@ -78,6 +79,8 @@ class Loop:
     """What the sandbox has installed, in words for the model."""
     template: str = ""
     """A system prompt in place of the packaged one, with its variables."""
+    redactor: Redactor = field(default_factory=Redactor)
+    """Leaves secrets out of what the model and the code write, before anybody sees it."""
     clock: Callable[[], float] = time.monotonic
 
     async def turn(self, turn: Turn, past: Sequence[Turn], session: Session, *, save: Save, show: Show, stop: asyncio.Event) -> Turn:
@@ -140,15 +143,15 @@ class _Run:
     async def ask(self) -> tuple[Completion, Action]:
         """Ask the model for its next action, streaming its thought."""
         messages = await self.messages()
-        parser = ActionParser()
+        parser, stream = ActionParser(), self.loop.redactor.stream()
 
         async def hear(delta: str | None) -> bool:
-            nonlocal parser
+            nonlocal parser, stream
             if delta is None:
-                parser = ActionParser()
+                parser, stream = ActionParser(), self.loop.redactor.stream()
                 await self.show(ThoughtDropped())
                 return False
-            thought, complete = parser.feed(delta)
+            thought, complete = parser.feed(stream.feed(delta))
             if thought:
                 await self.show(Thought(text=thought))
             return complete
@@ -157,10 +160,11 @@ class _Run:
             completion = await self.in_time(self.loop.model.complete(messages, hear))
         except (ModelUnavailable, ModelRefused) as error:
             raise _Ended(Outcome(ending=Ending.FAILED, text=str(error))) from None
-        if rest := parser.end():
+        held, _ = parser.feed(stream.end())
+        if rest := held + parser.end():
             await self.show(Thought(text=rest))
         self.loop.window.learn(messages, completion.usage)
-        return completion, parser.action
+        return self.loop.redactor.completion(completion), parser.action
 
     async def messages(self) -> list[Message]:
         """Build what the model is sent, with a nudge where it goes in circles."""
@@ -188,8 +192,11 @@ class _Run:
         """Run the code within its time; a stop interrupts it."""
         seconds = min(self.loop.limits.step_seconds, self.seconds_left())
 
+        stream = self.loop.redactor.stream()
+
         async def printed(text: str) -> None:
-            await self.show(Output(text=text))
+            if shown := stream.feed(text):
+                await self.show(Output(text=shown))
 
         running = asyncio.create_task(self.session.run(code, seconds=seconds, bounds=self.loop.bounds, printed=printed))
         try:
@@ -197,8 +204,10 @@ class _Run:
             if not running.done() and self.stop.is_set():
                 await self.session.interrupt()
                 await asyncio.wait([running], timeout=GRACE)
+            if rest := stream.end():
+                await self.show(Output(text=rest))
             if running.done():
-                return running.result()
+                return self.loop.redactor.execution(running.result())
         except _SANDBOX_FAULTS as error:
             await self.close(step, INTERRUPTED)
             raise _Ended(Outcome(ending=Ending.FAILED, text=str(error))) from error
