@@ -55,6 +55,7 @@ async def test_follow_ups_need_no_mention_and_reach_the_same_conversation(world:
     _, post = await world.answered("Done again.")
     assert "Done again." in shown(post)
     assert post["thread_ts"] == ts
+    assert world.proxy.calls["conversations.replies"] == world.proxy.calls["conversations.history"] == 0, "the history is the bot's own"
 
 
 async def test_a_direct_message_needs_no_mention(world: World) -> None:
