@@ -31,7 +31,7 @@ async def serving(home: Path, **variables: str) -> AsyncIterator[Process]:
     """Start `codeact-bot serve`; at the end it is told to stop, if it has not."""
     known = {name: os.environ[name] for name in os.environ if name in ("PATH", "LANG", "DOCKER_HOST")}
     process = await asyncio.create_subprocess_exec(
-        BINARY, "serve", stdin=asyncio.subprocess.DEVNULL, stderr=PIPE, cwd=home, env={**known, "HOME": str(home), **variables}
+        BINARY, "serve", stdin=asyncio.subprocess.DEVNULL, stderr=PIPE, cwd=home, env={**known, "HOME": str(home), "CODEACT_WEB": "off", **variables}
     )
     try:
         yield process
