@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     web_secret: SecretStr = Field(
         SecretStr(""), description="Key that signs the web chat's sessions, the same for all workers; empty: one that is kept in the data folder."
     )
+    web_answers: Literal["own", "here", "there"] = Field(
+        "own",
+        description="What can be answered in the web chat: its own conversations; other platforms', too, here alone; or there as well, if asked for.",
+    )
     access: Access = Field(
         Access(),
         description='Who may use the bot on chat platforms, as JSON lists: CODEACT_ACCESS__ALLOW=\'["slack:channel:C1", "discord:role:7"]\'.',

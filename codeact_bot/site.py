@@ -30,7 +30,15 @@ def web(settings: Settings, desk: Desk, announce: Callable[[str], None]) -> WebA
 
     owner = Author(id=getpass.getuser(), name=getpass.getuser())
     secret = settings.web_secret.get_secret_value() or kept_secret(settings.data / "web-secret")
-    site = Site(at=settings.web, url=settings.web_url, secret=secret, owner=owner, or_any_port="web" not in settings.model_fields_set)
+    site = Site(
+        at=settings.web,
+        url=settings.web_url,
+        secret=secret,
+        owner=owner,
+        or_any_port="web" not in settings.model_fields_set,
+        answers=settings.web_answers,
+        file_bytes=settings.bounds.file_bytes,
+    )
     return WebAdapter(site, desk, announce)
 
 

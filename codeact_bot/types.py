@@ -14,6 +14,10 @@ ThreadId = NewType("ThreadId", str)
 """Names a conversation, platform first: `slack:T1:C1:1712.3`, `terminal:4f1c9a`."""
 
 
+WEB = "web:"
+"""Beginning of the ids of conversations that were begun in the web chat, and the place of answers that appear nowhere else."""
+
+
 def now() -> datetime:
     """Return the current UTC time in milliseconds, the precision that MongoDB keeps."""
     at = datetime.now(UTC)

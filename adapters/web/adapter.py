@@ -14,14 +14,13 @@ from adapters.web.app import make_app
 from adapters.web.hub import Hub
 from adapters.web.reply import WebReply
 from adapters.web.server import bind, serve
-from adapters.web.state import Web
+from adapters.web.state import Answers, Web
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import Author, Turn
+from codeact_bot.types import WEB, Author, Turn
 
 log = logging.getLogger(__name__)
 
-PREFIX = "web:"
 BODY = 100_000_000
 """Bytes of one request at most."""
 
@@ -40,6 +39,9 @@ class Site:
     """The address under which people reach it, where that is another one."""
     or_any_port: bool = False
     """Whether another port will do where this one is taken."""
+    answers: Answers = "own"
+    file_bytes: int = 16 * 1024 * 1024
+    """Size of one file that people may send in."""
 
 
 class WebAdapter:
@@ -61,7 +63,7 @@ class WebAdapter:
     @property
     def prefixes(self) -> Sequence[str]:
         """All conversations that were begun in the web chat."""
-        return (PREFIX,)
+        return (WEB,)
 
     async def listen(self, inbox: Inbox) -> None:
         """Serve pages until cancelled, or until `leave`. Raises ConfigurationInvalid where the address cannot be had."""
@@ -69,7 +71,7 @@ class WebAdapter:
         with bound:
             base = self._site.url.rstrip("/") or _address(bound)
             gate = self._gate or self._token_gate(base)
-            web = Web(desk=self._desk, inbox=inbox, hub=self._hub)
+            web = Web(desk=self._desk, inbox=inbox, hub=self._hub, answers=self._site.answers, file_bytes=self._site.file_bytes)
             app = make_app(
                 web,
                 gate,

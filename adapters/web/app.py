@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from adapters.web import pages
+from adapters.web import deeds, downloads, follow, pages
 from adapters.web.access import Gate
 from adapters.web.guards import Bounded, Entrance, KnownHosts, SafeHeaders
 from adapters.web.state import HERE, Web, page
@@ -24,7 +24,7 @@ from codeact_bot.errors import FileRefused, StoreUnavailable, ThreadNotFound, Tu
 
 log = logging.getLogger(__name__)
 
-OPEN = ("/static/",)
+OPEN = ("/static/", "/s/")
 """Beginnings of the paths that strangers may ask for."""
 SESSION_SECONDS = 7 * 24 * 60 * 60
 """How long one stays signed in."""
@@ -35,7 +35,41 @@ def routes() -> Sequence[BaseRoute]:
     """Every page of the site."""
     return [
         Route("/", pages.home),
+        Route("/conversations", pages.conversations),
+        Route("/new", deeds.begin, methods=["POST"]),
+        *reading("/t/{thread}"),
+        *writing("/t/{thread}"),
+        *reading("/s/{secret}"),
         Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
+    ]
+
+
+def reading(base: str) -> Sequence[BaseRoute]:
+    """The pages of one conversation."""
+    return [
+        Route(base, pages.conversation),
+        Route(f"{base}/events", follow.events),
+        Route(f"{base}/export/{{kind}}", downloads.export),
+        Route(f"{base}/{{turn}}/earlier", pages.earlier),
+        Route(f"{base}/{{turn}}/file/{{digest}}", downloads.file),
+        Route(f"{base}/{{turn}}/text/{{digest}}", downloads.text),
+        Route(f"{base}/{{turn}}/output/{{step:int}}", downloads.output),
+        Route(f"{base}/{{turn}}/table/{{step:int}}/{{number:int}}.csv", downloads.table),
+    ]
+
+
+def writing(base: str) -> Sequence[BaseRoute]:
+    """What can be done in one conversation."""
+    return [
+        Route(f"{base}/ask", deeds.ask, methods=["POST"]),
+        Route(f"{base}/stop", deeds.stop, methods=["POST"]),
+        Route(f"{base}/withdraw", deeds.withdraw, methods=["POST"]),
+        Route(f"{base}/shares", deeds.shares),
+        Route(f"{base}/share", deeds.share, methods=["POST"]),
+        Route(f"{base}/unshare", deeds.unshare, methods=["POST"]),
+        Route(f"{base}/{{turn}}/retry", deeds.retry, methods=["POST"]),
+        Route(f"{base}/{{turn}}/edit", deeds.edit, methods=["POST"]),
+        Route(f"{base}/{{turn}}/fork", deeds.fork, methods=["POST"]),
     ]
 
 
@@ -76,5 +110,5 @@ async def broken(request: Request, error: Exception) -> Response:
 
 def _sentence(request: Request, status: int, text: str) -> Response:
     if "text/html" in request.headers.get("accept", ""):
-        return page(request, "sentence.html", status=status, title=text.partition(".")[0], text=text)
+        return page(request, "sentence.html", status=status, title=text.partition(". ")[0].rstrip("."), rest=text.partition(". ")[2])
     return PlainTextResponse(text, status)

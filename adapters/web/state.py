@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -19,6 +19,8 @@ from adapters.web.hub import Hub
 from codeact_bot.ports import Desk, Inbox
 
 HERE = Path(__file__).parent
+Answers = Literal["own", "here", "there"]
+"""Which conversations can be answered in: those of the web chat; other platforms', too, on this page alone; or there as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,9 @@ class Web:
     desk: Desk
     inbox: Inbox
     hub: Hub
+    answers: Answers = "own"
+    file_bytes: int = 16 * 1024 * 1024
+    """Size of one file that is sent in."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the site closes: streams end."""
 

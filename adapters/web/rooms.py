@@ -1,0 +1,121 @@
+"""A conversation as somebody looks at it: which one, what they may do there, and where its pages are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from adapters.render import one_line
+from adapters.web.access import Viewer
+from adapters.web.state import Web, viewer_of, web_of
+from codeact_bot.errors import ThreadNotFound, TurnNotFound
+from codeact_bot.types import WEB, File, Thread, ThreadId, Turn
+
+NOT_YOURS = "This conversation is not open to you. Ask somebody who takes part in it for a link, or an admin of this bot."
+READ_ONLY = "You can read this conversation, but not write in it."
+NO_LINK = "This link is not good any more. It was made void, or its time is over."
+NO_FILE = "There is no such file in this answer."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a page about one conversation needs to know."""
+
+    thread: Thread
+    base: str
+    """Beginning of the addresses of its pages."""
+    may_write: bool
+    """Whether the person may ask here, stop, retry, and share."""
+    may_fork: bool
+    """Whether the person may begin a conversation of their own from it."""
+    posts: bool = False
+    """Whether an answer may be posted at the conversation's own platform, if that is asked for."""
+
+    @property
+    def id(self) -> ThreadId:
+        """The conversation's id."""
+        return self.thread.id
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        return title_of(self.thread)
+
+    @property
+    def platform(self) -> str:
+        """Where it was begun."""
+        return platform_of(self.thread.id)
+
+    async def turn(self, web: Web, turn_id: str) -> Turn:
+        """One of its turns. Raises TurnNotFound, for those of other conversations, too."""
+        turn = await web.desk.turn(turn_id)
+        if turn.incoming.thread != self.id:
+            raise TurnNotFound(f"There is no answer {turn_id!r} in this conversation.")
+        return turn
+
+
+class Looker(Protocol):
+    """Finds the room that a request is about."""
+
+    async def __call__(self, request: Request) -> Room:
+        """Raises HTTPException, ThreadNotFound."""
+
+
+def title_of(thread: Thread) -> str:
+    """Return a conversation's title, on one line."""
+    return one_line(thread.title, 90) or "Untitled"
+
+
+def platform_of(thread: ThreadId) -> str:
+    """Return the platform that a conversation was begun on."""
+    return one_line(thread.partition(":")[0], 20)
+
+
+def address(thread: ThreadId) -> str:
+    """Return the address of a conversation's page."""
+    return f"/t/{quote(thread, safe='')}"
+
+
+async def room_of(request: Request) -> Room:
+    """The room of a request under /t or, by a link that was shared, under /s. Raises HTTPException, ThreadNotFound."""
+    web = web_of(request)
+    if "secret" in request.path_params:
+        secret = request.path_params["secret"]
+        share = await web.desk.shared(secret)
+        if share is None:
+            raise HTTPException(404, NO_LINK)
+        return Room(thread=await web.desk.thread(share.thread), base=f"/s/{quote(secret, safe='')}", may_write=False, may_fork=False)
+    return await _own(web, viewer_of(request), ThreadId(request.path_params["thread"]))
+
+
+async def _own(web: Web, viewer: Viewer, thread_id: ThreadId) -> Room:
+    try:
+        thread = await web.desk.thread(thread_id)
+    except ThreadNotFound:
+        raise HTTPException(404, "There is no such conversation.") from None
+    if not viewer.may_see(thread):
+        raise HTTPException(403, NOT_YOURS)
+    own = thread_id.startswith(WEB)
+    may_write = viewer.may_write(thread) and (own or (web.answers != "own" and not thread_id.startswith("terminal:")))
+    return Room(thread=thread, base=address(thread_id), may_write=may_write, may_fork=True, posts=may_write and not own and web.answers == "there")
+
+
+async def writable(request: Request) -> Room:
+    """The room of a request that changes something in it. Raises HTTPException, ThreadNotFound."""
+    room = await room_of(request)
+    if not room.may_write:
+        raise HTTPException(403, READ_ONLY)
+    return room
+
+
+def file_of(turn: Turn, digest: str) -> File:
+    """A file that was sent in with a turn's question or came of it. Raises HTTPException."""
+    runs = [step.execution for step in turn.steps if step.execution is not None]
+    for file in (*turn.incoming.files, *(file for run in runs for file in (*run.images, *run.files))):
+        if file.digest == digest:
+            return file
+    raise HTTPException(404, NO_FILE)

@@ -1,0 +1,59 @@
+"use strict";
+// Brings a conversation's page up to date: the server sends pieces of it, each with the id of the element it stands for.
+(() => {
+  const turns = document.getElementById("turns");
+  window.localTimes = (root) => {
+    for (const time of root.querySelectorAll(".who time")) {
+      const at = new Date(time.dateTime), today = at.toDateString() === new Date().toDateString();
+      time.textContent = at.toLocaleString(undefined, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+      time.title = at.toLocaleString();
+    }
+  };
+  window.localTimes(document);
+  if (!turns) return;
+  const said = document.getElementById("said"), stop = document.getElementById("stop"), trouble = document.getElementById("trouble");
+  let last = turns.dataset.after, source = null;
+
+  const atEnd = () => window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 200;
+
+  function put(piece) {
+    const holder = document.createElement("template");
+    holder.innerHTML = piece.html;
+    const made = holder.content.firstElementChild, old = document.getElementById(piece.id);
+    if (old) old.replaceWith(made);
+    else document.getElementById(piece.in)?.append(made);
+    announce(made);
+  }
+  function announce(made) {
+    if (made.matches(".turn:not(.live)") && made.querySelector(".answer")) said.textContent = `Answer: ${made.querySelector(".answer").textContent.trim().slice(0, 400)}`;
+    else if (made.matches(".step")) said.textContent = `Step: ${made.querySelector("summary .what").textContent}`;
+  }
+  function apply(event) {
+    const follow = atEnd();
+    trouble.textContent = "";
+    last = event.lastEventId || last;
+    JSON.parse(event.data).forEach(put);
+    window.tables(turns);
+    window.localTimes(document.querySelector(".thread"));
+    turns.querySelectorAll("[data-tail]").forEach((each) => { each.scrollTop = each.scrollHeight; });
+    if (stop) stop.hidden = !turns.querySelector(".turn.live");
+    if (follow) window.scrollTo({ top: document.documentElement.scrollHeight });
+  }
+  function connect() {
+    source = new EventSource(`${turns.dataset.events}?after=${encodeURIComponent(last)}`);
+    source.addEventListener("pieces", apply);
+    source.addEventListener("reload", () => window.location.reload());
+    source.addEventListener("open", () => document.body.classList.remove("away"));
+    source.addEventListener("error", () => {
+      document.body.classList.add("away");
+      if (source.readyState === EventSource.CLOSED) window.setTimeout(connect, 2000);
+    });
+  }
+  connect();
+  if (!window.location.hash && !new URLSearchParams(window.location.search).has("at")) window.scrollTo({ top: document.documentElement.scrollHeight });
+  if (window.location.hash) {
+    const target = document.getElementById(window.location.hash.slice(1));
+    target?.querySelector("details.block")?.setAttribute("open", "");
+    target?.scrollIntoView();
+  }
+})();
