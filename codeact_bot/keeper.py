@@ -10,7 +10,7 @@ from types import TracebackType
 from codeact_bot.errors import CodeactError, FileRefused, LeaseLost, SandboxLost, StoreUnavailable
 from codeact_bot.ports import Store
 from codeact_bot.sessions import ThreadSession
-from codeact_bot.types import Event, Lease, Notice
+from codeact_bot.types import Event, Lease, Notice, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ class Keeper:
         self._session = session
         self._show = show
         self._wanted = False
-        self._told = self._saved = False
+        self._told = False
+        self._saved: Snapshot | None = None
         self._attempts = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -39,6 +40,14 @@ class Keeper:
         self._wanted = True
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name=f"state {self._lease.thread}")
+
+    async def kept(self) -> Snapshot | None:
+        """Save the state as it is now and return it; None where it cannot be saved."""
+        self._saved = None
+        self.keep()
+        assert self._task is not None
+        await asyncio.wait([self._task])
+        return self._saved
 
     async def finish(self, turn_id: str) -> None:
         """Wait until the last state asked for is saved, or cannot be, and keep it as that of the turn."""
@@ -75,7 +84,7 @@ class Keeper:
         state = await self._session.snapshot()
         await self._store.save_snapshot(self._lease, state)
         self._session.kept(part.digest for part in state.parts)
-        self._saved, self._attempts = True, 0
+        self._saved, self._attempts = state, 0
 
     async def _tell(self, text: str) -> None:
         if not self._told:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from codeact_bot.types import Execution, File, Malformed, RunCode, Status, Step, Table, Thread, Turn
+from codeact_bot.types import Execution, File, Kind, Malformed, RunCode, Status, Step, Table, Thread, Turn
 
 CARRIED_FILE = 1024 * 1024
 """Bytes of the largest attached file that the notebook carries in itself."""
@@ -49,7 +49,7 @@ def _turn(turn: Turn, carried: Mapping[str, bytes], data: Mapping[str, bytes]) -
     yield _markdown(f"**{turn.incoming.author.name}:** {turn.incoming.text}")
     if turn.incoming.files:
         yield _code(_writing(turn.incoming.files, carried))
-    for step in turn.steps:
+    for step in turn.steps if turn.incoming.kind is not Kind.REBUILD else ():
         yield from _step(step, data)
     if turn.outcome:
         yield _markdown(turn.outcome.text)

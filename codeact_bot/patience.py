@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from codeact_bot.errors import StoreUnavailable
@@ -64,4 +65,14 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()) is not None:
             log.info("The end of cancelled work failed: %s", error, extra={"action": "end"})
+        raise
+
+
+@asynccontextmanager
+async def giving_way(reply: Reply) -> AsyncIterator[None]:
+    """Let a reply write nothing more once its turn goes on elsewhere: a late edit would undo what is shown from there."""
+    try:
+        yield
+    except BaseException:
+        await to_the_end(reply.aclose())
         raise

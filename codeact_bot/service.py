@@ -13,15 +13,17 @@ from dataclasses import replace
 from functools import partial
 
 from codeact_bot.agent.loop import Loop
+from codeact_bot.agent.replay import Replay
 from codeact_bot.audit import Recorder, news, turn_entries
 from codeact_bot.delivery import Deliveries, prefixes, serving
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
 from codeact_bot.keeper import Keeper
-from codeact_bot.patience import Patience, to_the_end
+from codeact_bot.patience import Patience, giving_way, to_the_end
 from codeact_bot.ports import ChatAdapter, Reply, Store
+from codeact_bot.rebuild import Rebuild, told
 from codeact_bot.redaction import MARK
 from codeact_bot.sessions import Sessions, ThreadSession
-from codeact_bot.types import Ending, Fire, Incoming, Lease, Notice, Outcome, Step, ThreadId, Turn, step_mark
+from codeact_bot.types import Ending, Fire, Incoming, Kind, Lease, Notice, Outcome, Step, ThreadId, Turn, step_mark
 
 log = logging.getLogger(__name__)
 
@@ -167,6 +169,7 @@ class Service:
                 await reply.show(Notice(text=SECRET_ASKED))
             async with giving_way(reply), self._sessions.hold(lease) as session, Keeper(self._store, lease, session, reply.show) as keeper:
                 outcome = await self._outcome(lease, turn, session, keeper, reply, patience, stop)
+                outcome = await patience.keep(partial(told, self._store, session, turn, outcome, reply.show))
                 await to_the_end(self._finish(lease, turn.id, outcome, keeper, reply, patience))
         except StoreUnavailable:
             await patience.tell()
@@ -208,9 +211,14 @@ class Service:
                 await patience.keep(lambda: self._store.save_reply(lease, turn.id, saved))
             if step.ran:
                 session.mark = step_mark(turn.id, step.index)
-                keeper.keep()
+                if turn.incoming.kind is not Kind.REBUILD:
+                    keeper.keep()
 
         try:
+            if turn.incoming.kind is Kind.REBUILD:
+                replay = Replay(limits=self._loop.limits, bounds=self._loop.bounds, redactor=self._loop.redactor)
+                work = Rebuild(store=self._store, replay=replay, session=session, keeper=keeper, patience=patience)
+                return await work.turn(turn, save=save, show=reply.show, stop=stop)
             past = await patience.keep(lambda: self._store.turns(lease.thread, last=PAST_TURNS))
             for file in turn.incoming.files:
                 await session.put(replace(file, data=file.data or await patience.keep(partial(self._store.load_file, file.digest))))
@@ -279,13 +287,3 @@ class Service:
             except StoreUnavailable:
                 if clock() - renewed >= LEASE_SECONDS:
                     raise
-
-
-@asynccontextmanager
-async def giving_way(reply: Reply) -> AsyncIterator[None]:
-    """Let a reply write nothing more once its turn goes on elsewhere: a late edit would undo what is shown from there."""
-    try:
-        yield
-    except BaseException:
-        await to_the_end(reply.aclose())
-        raise

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 
-from codeact_bot.errors import CodeactError, FileRefused, SandboxLost, StoreUnavailable
+from codeact_bot.errors import FileRefused, SandboxLost, StoreUnavailable
+from codeact_bot.pool import Pool
 from codeact_bot.ports import Printed, Sandbox, Session, Store
 from codeact_bot.types import Bounds, Execution, File, Lease, Snapshot, Status, ThreadId
 
@@ -22,60 +22,16 @@ SNAPSHOT_LIMIT = 256 * 1024 * 1024
 AGAIN = 0.5
 """Seconds between attempts to load a state while the database is away."""
 SNAPSHOT_WAIT = 3.0
-"""Seconds that code waits for a snapshot before it; then that is given up."""
+"""Seconds that code waits for a snapshot before it, which is then given up, and that an answer waits for a restore."""
 STARTS = 3
 """Sandboxes that are started at most where one after the other is lost before it is ready."""
 GONE = "The sandbox was gone and a new one was started."
 GONE_KEPT = "The sandbox was gone and a new one was started, with the variables and files as they were saved."
 STATE_LOST = "The variables and files of earlier steps are lost."
+LISTED = 30
+"""Names of lost variables that are told."""
+KILLED = "The Python process died, and the variables of earlier steps with it; the files are still there."
 STATE_BEHIND = "The saved state is restored, but what the last steps did to variables and files is lost."
-
-
-class Pool:
-    """Unused sandboxes, started ahead of need; one that was handed out never comes back."""
-
-    def __init__(self, sandbox: Sandbox, size: int) -> None:
-        self._sandbox = sandbox
-        self._size = size
-        self._ready: deque[Session] = deque()
-        self._filling: asyncio.Task[None] | None = None
-
-    def fill(self) -> None:
-        """Top the pool up in the background."""
-        if len(self._ready) < self._size and (self._filling is None or self._filling.done()):
-            self._filling = asyncio.create_task(self._fill(), name="pool")
-
-    async def take(self, label: str) -> Session:
-        """Hand out an unused sandbox, or start one."""
-        while self._ready:
-            session = self._ready.popleft()
-            self.fill()
-            if session.alive:
-                return session
-            await session.aclose()
-        session = await self._sandbox.start(label)
-        self.fill()
-        return session
-
-    async def filled(self) -> None:
-        """Wait until the filling under way is over."""
-        if self._filling is not None:
-            await asyncio.wait([self._filling])
-
-    async def _fill(self) -> None:
-        try:
-            while len(self._ready) < self._size:
-                self._ready.append(await self._sandbox.start("pool"))
-        except CodeactError as error:
-            log.warning("Could not fill the pool of sandboxes: %s", error, extra={"action": "pool"})
-
-    async def aclose(self) -> None:
-        """Remove all unused sandboxes."""
-        if self._filling is not None:
-            self._filling.cancel()
-            await asyncio.wait([self._filling])
-        await asyncio.gather(*(session.aclose() for session in self._ready))
-        self._ready.clear()
 
 
 class ThreadSession:
@@ -89,6 +45,8 @@ class ThreadSession:
         self._unsaved: dict[str, File] = {}
         self._notes: tuple[str, ...] = ()
         self._replacing = False
+        self.lost = ""
+        """Which variables and files of the turns before are gone, in a sentence for people; whoever tells them empties it."""
         self._known: frozenset[str] = frozenset()
         self._covered: frozenset[str] = frozenset()
         self.mark: str | None = ""
@@ -119,6 +77,8 @@ class ThreadSession:
         if execution.status is Status.LOST:
             await inner.aclose()
             execution = replace(execution, state_lost=False)  # what the next sandbox gets of it is said there
+        elif execution.state_lost:
+            self.lost = KILLED
         return replace(execution, notes=notes + execution.notes)
 
     async def _hurry(self, inner: Session) -> None:
@@ -165,6 +125,26 @@ class ThreadSession:
         if self._starting is not None and self._starting.done() and not _over(self._starting):
             await self._starting.result().interrupt()
 
+    async def renew(self) -> bool:
+        """Put an empty sandbox in the place of this one; returns whether this one held a saved state."""
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+        held = bool(self._known)
+        await self.revert()
+        self._starting = asyncio.create_task(self._start(empty=True), name=f"start {self._thread}")
+        return held
+
+    async def revert(self) -> None:
+        """Remove the sandbox; the next call gets one with the last saved state, and with nothing else."""
+        await self.aclose()
+        self._unsaved.clear()
+        self._notes, self.lost, self._replacing = (), "", False
+
+    async def woken(self) -> None:
+        """Wait, for a while, until it is known what of a saved state is lost; where no code has run, nothing can be."""
+        if self._starting is not None and self.mark:
+            await asyncio.wait([self._starting], timeout=SNAPSHOT_WAIT)
+
     @property
     def started(self) -> bool:
         """Whether a sandbox is running."""
@@ -186,19 +166,19 @@ class ThreadSession:
             raise SandboxLost("The session is closed.")
         return await asyncio.shield(self._starting)
 
-    async def _start(self) -> Session:
+    async def _start(self, *, empty: bool = False) -> Session:
         """Start a sandbox with the saved state; one that is taken away meanwhile is followed by another."""
         for _ in range(STARTS - 1):
             try:
-                return await self._begin()
+                return await self._begin(empty=empty)
             except SandboxLost as error:
                 log.warning("A sandbox of %s was lost while it started: %s", self._thread, error, extra={"action": "start"})
-        return await self._begin()
+        return await self._begin(empty=empty)
 
-    async def _begin(self) -> Session:
+    async def _begin(self, *, empty: bool) -> Session:
         session = await self._pool.take(self._thread)
         try:
-            notes = await self._restore(session)
+            notes = () if empty else await self._restore(session)
             for file in self._unsaved.values():
                 await session.put(file)
         except BaseException:
@@ -206,6 +186,7 @@ class ThreadSession:
             raise
         gone = () if not self._replacing else (GONE,) if notes or not self._known else (GONE_KEPT,)
         self._notes, self._replacing = (*gone, *notes), False
+        self.lost = " ".join(dict.fromkeys(each for each in (self.lost, *notes) if each))
         return session
 
     async def _load(self) -> Snapshot | None:
@@ -229,7 +210,8 @@ class ThreadSession:
         except FileRefused as error:
             return (f"{error} {STATE_LOST}",)
         self._known = frozenset(part.digest for part in snapshot.parts)
-        without = (f"The saved state was restored, without {', '.join(missing)}.",) if missing else ()
+        more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+        without = (f"The saved state was restored, without {', '.join(missing[:LISTED])}{more}.",) if missing else ()
         return (*without, STATE_BEHIND) if snapshot.behind else without
 
 

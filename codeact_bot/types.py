@@ -67,6 +67,15 @@ class Fire:
     """Whether this run is only told of and not made: it comes too late, or its maker may not use the bot any more."""
 
 
+class Kind(StrEnum):
+    """What is to be done with a message."""
+
+    QUESTION = "question"
+    """The model answers it."""
+    REBUILD = "rebuild"
+    """The conversation's recorded code is run again, in a new sandbox, and the model is not asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
     """What a person sent, or a schedule of theirs."""
@@ -82,6 +91,7 @@ class Incoming:
     """Where the answer is to be posted, in the adapter's own words; opaque to the core."""
     fire: Fire | None = None
     """The schedule that sent it; None for what a person sent."""
+    kind: Kind = Kind.QUESTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +294,10 @@ class Outcome:
     """The answer, or one or two sentences on why there is none and what to do."""
     limit: str = ""
     """Which budget ran out (a field name of `Limits`, or `stuck`), where `ending` is `limit`."""
+    lost: str = ""
+    """Which variables and files of the turns before are gone, in a sentence; empty where none are."""
+    rebuild: int = 0
+    """How many recorded steps a rebuild of the conversation's state would run again; 0 where none is offered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

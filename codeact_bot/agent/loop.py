@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from codeact_bot.agent.actions import ActionParser
 from codeact_bot.agent.advice import advise
+from codeact_bot.agent.execution import INTERRUPTED, SANDBOX_FAULTS, Save, Show, cancelled, execute, first
 from codeact_bot.agent.hints import HINTS, Hint
 from codeact_bot.agent.limits import NUDGE, exceeded, nudge_due, out_of_time
 from codeact_bot.agent.observations import observe, observe_malformed
 from codeact_bot.agent.prompt import system_prompt
-from codeact_bot.agent.window import INTERRUPTED, Window
-from codeact_bot.errors import ImageUnavailable, ModelRefused, ModelUnavailable, ProtocolViolated, SandboxLost, SandboxUnavailable
+from codeact_bot.agent.window import Window
+from codeact_bot.errors import ModelRefused, ModelUnavailable
 from codeact_bot.ports import Model, Session
 from codeact_bot.redaction import Redactor
 from codeact_bot.types import (
@@ -26,16 +27,13 @@ from codeact_bot.types import (
     CodeStarted,
     Completion,
     Ending,
-    Event,
     Execution,
     Limits,
     Malformed,
     Message,
     Notice,
     Outcome,
-    Output,
     RunCode,
-    Status,
     Step,
     StepDone,
     Thought,
@@ -44,15 +42,7 @@ from codeact_bot.types import (
     now,
 )
 
-Save = Callable[[Step], Awaitable[None]]
-Show = Callable[[Event], Awaitable[None]]
 T = TypeVar("T")
-
-GRACE = 1.5
-"""Seconds that an interrupted session has to report back: it kills after one, and a stop has to be over within two."""
-OVERRUN = 5.0
-"""Seconds by which a session may exceed the time it was given before it is taken for hung."""
-_SANDBOX_FAULTS = (SandboxUnavailable, ImageUnavailable, SandboxLost, ProtocolViolated)
 
 
 class _Ended(Exception):
@@ -191,30 +181,12 @@ class _Run:
     async def execute(self, step: Step, code: str) -> Execution:
         """Run the code within its time; a stop interrupts it."""
         seconds = min(self.loop.limits.step_seconds, self.seconds_left())
-
-        stream = self.loop.redactor.stream()
-
-        async def printed(text: str) -> None:
-            if shown := stream.feed(text):
-                await self.show(Output(text=shown))
-
-        running = asyncio.create_task(self.session.run(code, seconds=seconds, bounds=self.loop.bounds, printed=printed))
         try:
-            await _first(running, self.stop.wait(), seconds + OVERRUN)
-            if not running.done() and self.stop.is_set():
-                await self.session.interrupt()
-                await asyncio.wait([running], timeout=GRACE)
-            if rest := stream.end():
-                await self.show(Output(text=rest))
-            if running.done():
-                return self.loop.redactor.execution(running.result())
-        except _SANDBOX_FAULTS as error:
+            loop = self.loop
+            return await execute(self.session, code, seconds=seconds, bounds=loop.bounds, redactor=loop.redactor, show=self.show, stop=self.stop)
+        except SANDBOX_FAULTS as error:
             await self.close(step, INTERRUPTED)
             raise _Ended(Outcome(ending=Ending.FAILED, text=str(error))) from error
-        finally:
-            await _cancelled(running)
-        status = Status.STOPPED if self.stop.is_set() else Status.LOST
-        return Execution(status=status, state_lost=True, seconds=self.seconds())
 
     async def close(self, step: Step, execution: Execution) -> None:
         """Save a step with what came of it."""
@@ -243,28 +215,12 @@ class _Run:
         """Await `work`, unless the turn is stopped or runs out of time first."""
         task = asyncio.create_task(work)
         try:
-            await _first(task, self.stop.wait(), self.seconds_left())
+            await first(task, self.stop.wait(), self.seconds_left())
             if task.done():
                 return task.result()
         finally:
-            await _cancelled(task)
+            await cancelled(task)
         raise _Ended(_STOPPED if self.stop.is_set() else out_of_time(self.loop.limits, self.steps))
 
 
 _STOPPED = Outcome(ending=Ending.STOPPED, text="Stopped. What ran so far is kept; ask me to go on, or ask something else.")
-
-
-async def _first(task: asyncio.Task[Any], event: Coroutine[Any, Any, Any], seconds: float) -> None:
-    """Wait until the task or the event is done, for `seconds` at most."""
-    waiting = asyncio.create_task(event)
-    try:
-        await asyncio.wait([task, waiting], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _cancelled(waiting)
-
-
-async def _cancelled(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait until it is over."""
-    if not task.done():
-        task.cancel()
-        await asyncio.wait([task])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from codeact_bot.agent.execution import INTERRUPTED
 from codeact_bot.agent.observations import clip, observe, quoted
 from codeact_bot.agent.prompt import question
 from codeact_bot.agent.reasoning import without_reasoning
-from codeact_bot.types import Ending, Execution, Malformed, Message, RunCode, Status, Step, Turn, Usage
+from codeact_bot.types import Ending, Kind, Malformed, Message, RunCode, Status, Step, Turn, Usage
 
 CHARACTERS_PER_TOKEN = 4.0
 """Until the model reported its own figures: OpenAI's help page, "What are tokens and how to count them?"."""
-INTERRUPTED = Execution(status=Status.LOST)
-"""Stands in for the result of a step that was left open by a crash."""
+REBUILT = "(Variables and files of this conversation were lost. {} had the recorded code of the earlier steps run again in a new sandbox.)"
+"""What the model is told of a rebuild, which it had no part in."""
 _PER_MESSAGE = 4
 _COMPACT = 400
 _QUESTION, _ANSWER, _LINE = 500, 1_000, 120
@@ -62,7 +63,9 @@ class Window:
 
 
 def turn_messages(turn: Turn, *, limit: int | None = None) -> list[Message]:
-    """Return a turn in full, or with each observation cut to about `limit` characters."""
+    """Return a turn in full, or with each observation cut to about `limit` characters; of a rebuild, only that it was made."""
+    if turn.incoming.kind is Kind.REBUILD:
+        return _exchange(REBUILT.format(" ".join(turn.incoming.author.name.split())), turn.outcome.text if turn.outcome else "")
     messages = [Message(role="user", content=question(turn.incoming))]
     for step in turn.steps:
         messages.append(Message(role="assistant", content=without_reasoning(step.completion.text) or "(empty)"))
@@ -87,6 +90,8 @@ def _compacted(turn: Turn) -> list[Message]:
 
 def _summary(turn: Turn) -> list[Message]:
     """Return a turn as its question, one line for each step, the files it made, and its answer."""
+    if turn.incoming.kind is Kind.REBUILD:
+        return turn_messages(turn)
     done = [_step_line(step) for step in turn.steps if isinstance(step.action, RunCode)]
     files = sorted({quoted(file.name) for step in turn.steps if step.execution for file in step.execution.files})
     lines = ["(Summary of an earlier turn.)", *done]
