@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ examples:
   codeact-bot fork terminal:ID --at 3     go on from its third question; the conversation itself stays
   codeact-bot export terminal:ID --format ipynb -o week.ipynb
 """
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     schedules = commands.add_parser("schedules", help="list what is asked by the clock; pause, resume or delete it")
     schedules.add_argument("what", nargs="?", choices=["list", "pause", "resume", "delete"], default="list")
     schedules.add_argument("name", nargs="?", metavar="NAME", help="a schedule's name, as the list shows it")
+    _token(commands.add_parser("token", help="make, list and revoke the secrets by which programs use the HTTP API"))
     _export(commands.add_parser("export", help="write a conversation as Markdown, JSON, a notebook or training data"))
     _platforms(commands)
     return root
@@ -68,6 +72,17 @@ def _history(history: argparse.ArgumentParser) -> None:
     history.add_argument("--limit", metavar="N", type=positive, default=20, help="at most so many turns (default 20)")
 
 
+def _token(token: argparse.ArgumentParser) -> None:
+    what = token.add_subparsers(dest="what", metavar="WHAT", required=True)
+    create = what.add_parser("create", help="make one, and print it: it is shown once")
+    create.add_argument("name", metavar="NAME", type=named, help="what to call it: letters, digits, dots, dashes and underscores")
+    roles = ["member", "auditor", "admin"]
+    create.add_argument("--role", choices=roles, default="member", help="what it may see and do (default member: what it asked itself)")
+    create.add_argument("--expires", metavar="AGE", type=age, help="how long it is good: 12h, 30d (default: until it is revoked)")
+    what.add_parser("list", help="list them")
+    what.add_parser("revoke", help="make one void").add_argument("name", metavar="NAME")
+
+
 def _export(export: argparse.ArgumentParser) -> None:
     export.add_argument("thread", metavar="THREAD", help="the conversation's id, as `codeact-bot history` shows it")
     export.add_argument("--format", choices=["md", "json", "ipynb", "jsonl"], default="md", help="default md")
@@ -76,13 +91,30 @@ def _export(export: argparse.ArgumentParser) -> None:
 
 def when(text: str) -> datetime:
     """Read a date or time in ISO 8601 (local time unless it says otherwise), or an age such as `90m`, `12h`, `7d`."""
-    units = {"m": "minutes", "h": "hours", "d": "days"}
     try:
-        if text[-1:] in units and text[:-1].isdigit():
-            return datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
+        if text[-1:] in UNITS and text[:-1].isdigit():
+            return datetime.now(UTC) - _span(text)
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is neither a date such as 2026-11-01 nor an age such as 7d") from None
+
+
+def age(text: str) -> timedelta:
+    """Read a length of time from a minute to ten years: `90m`, `12h`, `30d`."""
+    if text[-1:] not in UNITS or not text[:-1].isdigit() or len(text) > 8 or not timedelta(0) < _span(text) <= timedelta(days=3653):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of time such as 12h or 30d, ten years at most")
+    return _span(text)
+
+
+def _span(text: str) -> timedelta:
+    return timedelta(**{UNITS[text[-1]]: int(text[:-1])})
+
+
+def named(text: str) -> str:
+    """Read a name of up to 64 plain characters."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of up to 64 letters, digits, dots, dashes and underscores")
+    return text
 
 
 def positive(text: str) -> int:
@@ -129,6 +161,10 @@ async def dispatch(arguments: argparse.Namespace) -> int:
             from codeact_bot.timetable import schedules
 
             return await schedules(arguments)
+        case "token":
+            from codeact_bot.tokens import tokens
+
+            return await tokens(arguments)
         case "demo":
             from codeact_bot.chat import demo
 

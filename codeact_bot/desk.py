@@ -12,7 +12,7 @@ from codeact_bot.export import export
 from codeact_bot.ports import Store
 from codeact_bot.rhythm import Rhythm
 from codeact_bot.schedule import Schedules
-from codeact_bot.types import Author, File, Fork, Incoming, Listing, Order, Query, Schedule, Share, Thread, ThreadId, Turn, now
+from codeact_bot.types import Author, Entry, File, Fork, Incoming, Listing, Order, Query, Schedule, Share, Thread, ThreadId, Token, Turn, now
 
 
 class StoreDesk:
@@ -80,12 +80,12 @@ class StoreDesk:
     async def share(self, thread: ThreadId, by: Author, days: float) -> str:
         """Make a link by which everybody may read a conversation for some days; returns its secret."""
         secret, made = secrets.token_urlsafe(24), now()
-        await self._store.save_share(Share(id=_share_id(secret), thread=thread, by=by, made=made, until=made + timedelta(days=days)))
+        await self._store.save_share(Share(id=_digest(secret), thread=thread, by=by, made=made, until=made + timedelta(days=days)))
         return secret
 
     async def shared(self, secret: str) -> Share | None:
         """What a link leads to; None where it is unknown, void, or too old."""
-        return await self._store.share(_share_id(secret))
+        return await self._store.share(_digest(secret))
 
     async def shares(self, thread: ThreadId) -> Sequence[Share]:
         """The links to a conversation that are still good, the first made first."""
@@ -94,6 +94,14 @@ class StoreDesk:
     async def unshare(self, thread: ThreadId, share_id: str) -> None:
         """Make a link to a conversation void."""
         await self._store.remove_share(thread, share_id)
+
+    async def token(self, secret: str) -> Token | None:
+        """The token that a secret belongs to; None where it is unknown, void, or too old."""
+        return await self._store.token(_digest(secret))
+
+    async def record(self, entry: Entry) -> None:
+        """Add to the audit what somebody did, saw, or was refused."""
+        await self._store.append([entry])
 
     async def order(self, order: Order) -> Schedule:
         """Make a schedule. Raises ScheduleRefused."""
@@ -129,5 +137,5 @@ class StoreDesk:
         return rhythm.times(schedule.next - timedelta(seconds=1), count) if schedule.next else []
 
 
-def _share_id(secret: str) -> str:
+def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

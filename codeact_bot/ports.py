@@ -34,6 +34,7 @@ from codeact_bot.types import (
     Step,
     Thread,
     ThreadId,
+    Token,
     Total,
     Trail,
     Turn,
@@ -225,6 +226,18 @@ class Store(Ledger, Protocol):
     async def remove_share(self, thread: ThreadId, share_id: str) -> None:
         """Make a link to a conversation void."""
 
+    async def save_token(self, token: Token) -> bool:
+        """Keep a token; False where there is one of that name already."""
+
+    async def token(self, token_id: str) -> Token | None:
+        """A token that is still good; None where there is none."""
+
+    async def tokens(self) -> Sequence[Token]:
+        """All tokens, those whose time is over, too, the first made first; at most 1,000."""
+
+    async def remove_token(self, name: str) -> bool:
+        """Make a token void; False where there is none of that name."""
+
     async def find(self, query: Query) -> Sequence[Turn]:
         """Turns that match, newest first."""
 
@@ -370,6 +383,12 @@ class Desk(Protocol):
 
     async def unshare(self, thread: ThreadId, share_id: str) -> None:
         """Make a link to a conversation void."""
+
+    async def token(self, secret: str) -> Token | None:
+        """The token that a secret belongs to; None where it is unknown, void, or too old."""
+
+    async def record(self, entry: Entry) -> None:
+        """Add to the audit what somebody did, saw, or was refused."""
 
     async def order(self, order: Order) -> Schedule:
         """Make a schedule. Raises ScheduleRefused."""

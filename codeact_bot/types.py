@@ -632,6 +632,31 @@ class Share:
     until: datetime
 
 
+class Role(StrEnum):
+    """What somebody may see and do in the web chat and by its API."""
+
+    MEMBER = "member"
+    """Their own conversations, and those they take part in."""
+    AUDITOR = "auditor"
+    """All conversations, reading only."""
+    ADMIN = "admin"
+    """Everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A secret by which a program uses the API."""
+
+    id: str
+    """SHA-256 of the secret, hexadecimal: who reads the database cannot use it."""
+    name: str
+    """What people call it."""
+    role: Role
+    made: datetime
+    until: datetime | None = None
+    """When it ends; None: never."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """The right to work on one thread until `until`."""

@@ -61,7 +61,7 @@ def test_version(command):
     assert command("--version").stdout == f"codeact-bot {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["history", "--since", "yesterday"], ["history", "--limit", "0"], ["export"], ["dance"]])
+@pytest.mark.parametrize("arguments", [["history", "--since", "yesterday"], ["history", "--limit", "0"], ["export"], ["dance"], *(["token", "create", *rest] for rest in ([], ["a b"], ["a", "--role", "owner"], ["a", "--expires", "0d"], ["a", "--expires", "99999d"]))])
 def test_wrong_arguments_are_explained(arguments, capsys):
     with pytest.raises(SystemExit) as left:
         parser().parse_args(arguments)
@@ -121,3 +121,16 @@ def test_without_docker_the_chat_says_that_it_falls_back(command):
     ended = command("chat", DOCKER_HOST="unix:///nowhere.sock")
     check_tour(ended)
     assert "Docker is not usable, so code runs in a process." in ended.stdout
+
+
+def test_tokens_are_made_listed_and_revoked(command):
+    assert command("token", "list").stdout == ""
+    made = command("token", "create", "ci", "--role", "auditor", "--expires", "30d")
+    assert re.fullmatch(r"codeact_[\w-]{43}\n", made.stdout), made.stdout + made.stderr
+    again = command("token", "create", "ci")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "There is a token 'ci' already." in again.stderr
+    (line,) = command("token", "list").stdout.splitlines()
+    assert re.fullmatch(r"ci\tauditor\t[-\d]{10} [:\d]{5}\tends [-\d]{10} [:\d]{5}", line)
+    assert command("token", "revoke", "ci").returncode == 0
+    assert command("token", "revoke", "ci").stderr == "codeact-bot: There is no token 'ci'. `codeact-bot token list` shows those there are.\n"

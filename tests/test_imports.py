@@ -13,7 +13,7 @@ CORE = DATA | {"codeact_bot.ports"}
 REDACTION = {"codeact_bot.redaction"}
 SERVICE = {"service", "sessions", "pool", "delivery", "keeper", "rebuild", "patience", "audit"}
 TIMES = {"rhythm", "phrases", "schedule"}
-COMMANDS = {"timetable", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
+COMMANDS = {"timetable", "tokens", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
 
 MODULES = sorted(path for package in ("codeact_bot", "adapters") for path in (ROOT / package).rglob("*.py"))

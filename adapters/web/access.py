@@ -8,30 +8,18 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from codeact_bot.types import Author, Thread
+from codeact_bot.types import Author, Role, Thread
 
 log = logging.getLogger(__name__)
 
 REMEMBERED = 50
 """Used links that are recognised as such, so that a new one is announced only to somebody who had one."""
-
-
-class Role(StrEnum):
-    """What a person may see and do."""
-
-    MEMBER = "member"
-    """Their own conversations, and those they take part in."""
-    AUDITOR = "auditor"
-    """All conversations, reading only."""
-    ADMIN = "admin"
-    """Everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from adapters.web.access import Gate, Role, TokenGate, Viewer
+from adapters.web.access import Gate, TokenGate, Viewer
 from adapters.web.app import make_app
 from adapters.web.hub import Hub
 from adapters.web.reply import WebReply
@@ -17,7 +17,7 @@ from adapters.web.server import bind, serve
 from adapters.web.state import Answers, Web
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import WEB, Author, Turn
+from codeact_bot.types import WEB, Author, Role, Turn
 
 log = logging.getLogger(__name__)
 

@@ -12,16 +12,16 @@ from codeact_bot.redaction import Redactor
 from codeact_bot.store import records
 from codeact_bot.store.remembered import RememberedThread, RememberedTurn
 from codeact_bot.store.remembered_audit import RememberedAudit
-from codeact_bot.store.remembered_listings import RememberedListings
+from codeact_bot.store.remembered_tokens import RememberedTokens
 from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
 
 
-class MemoryStore(RememberedListings, RememberedAudit):
+class MemoryStore(RememberedTokens, RememberedAudit):
     """A Store that forgets everything with its process; it answers as MongoStore does."""
 
     def __init__(self, redactor: Redactor | None = None) -> None:
         """Make an empty store."""
-        RememberedListings.__init__(self)
+        RememberedTokens.__init__(self)
         RememberedAudit.__init__(self)
         self.redact = redactor or Redactor()
         self._files: dict[str, bytes] = {}

@@ -19,8 +19,8 @@ from codeact_bot.store import documents, outages, queries, records, rows
 from codeact_bot.store.audit import Audit
 from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
-from codeact_bot.store.listings import Listings
 from codeact_bot.store.outages import reaching
+from codeact_bot.store.tokens import Tokens
 from codeact_bot.types import File, Incoming, Lease, Outcome, Step, ThreadId, Turn
 
 TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
@@ -31,13 +31,13 @@ OTHERWISE = {85, 86}
 """Codes with which a server refuses an index that differs from one of the same name or keys."""
 
 
-class MongoStore(Listings, Audit):
+class MongoStore(Tokens, Audit):
     """A Store on a MongoDB replica set; open it with `MongoStore.open`."""
 
     def __init__(self, client: Any, database: str, where: str, redactor: Redactor | None = None) -> None:
         """Take a connected client; `where` is the address that errors may show."""
         opened = client.get_database(database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority"))
-        Listings.__init__(self, opened, Blobs(opened, AsyncIOMotorGridFSBucket(opened, "snapshots"), "snapshots"))
+        Tokens.__init__(self, opened, Blobs(opened, AsyncIOMotorGridFSBucket(opened, "snapshots"), "snapshots"))
         Audit.__init__(self, client, opened)
         self.where = where
         self.redact = redactor or Redactor()

@@ -32,6 +32,7 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
         *(((*field, ("updated", -1), ("_id", 1)), False) for field in ((), (("people", 1),), (("permitted", 1),), (("words", 1),))),
     ),
     "shares": (((("thread", 1),), False),),
+    "tokens": (((("name", 1),), True),),
     "owed": (((("until", 1),), False),),
     "schedules": (((("next", 1),), False), ((("order.channel", 1),), False), ((("order.author.id", 1),), False)),
     "turns": (
