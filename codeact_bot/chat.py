@@ -22,7 +22,7 @@ from codeact_bot.export import export
 from codeact_bot.screen import Screen
 from codeact_bot.settings import Settings, load
 from codeact_bot.site import installed, open_browser, web
-from codeact_bot.types import Author, Ending, File, ThreadId, Turn
+from codeact_bot.types import Author, Ending, File, Fork, ThreadId, Turn
 
 if TYPE_CHECKING:
     from adapters.web import WebAdapter
@@ -55,6 +55,12 @@ class TerminalDesk:
     async def undo(self, thread: ThreadId) -> Turn | None:
         """Take the last turn out of the history."""
         return await self.app.store.undo(thread)
+
+    async def fork(self, thread: ThreadId, turns: int) -> Fork:
+        """Begin a conversation with the history and state that another had after so many of its turns."""
+        fork = self.new_thread()
+        whole = await self.app.store.fork(thread, fork, turns)
+        return Fork(thread=fork, turns=len(await self.app.store.turns(fork)), whole=whole)
 
     async def export(self, thread: ThreadId, kind: str) -> File:
         """Write the conversation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
+from adapters.common.rebuilds import shown_steps
 from adapters.render import clean
 from codeact_bot.types import File, Step, Turn
 
@@ -22,7 +23,7 @@ LINES = 30
 
 def attachments(turn: Turn) -> list[File]:
     """Return the figures and files that a turn made: of each file the last version, and no content twice; the last MOST of them."""
-    runs = [step.execution for step in turn.steps if step.execution is not None]
+    runs = [step.execution for step in shown_steps(turn) if step.execution is not None]
     files = {file.name: file for run in runs for file in run.files}
     made = {file.digest: file for file in [*(image for run in runs for image in run.images), *files.values()]}
     return list(made.values())[-MOST:]
@@ -37,7 +38,7 @@ def over_long(step: Step) -> File | None:
 
 def long_outputs(turn: Turn) -> list[File]:
     """Return the outputs of a turn that are too long for a post, the last ones, as files."""
-    return [file for step in turn.steps if (file := over_long(step)) is not None][-LONG_SHOWN:]
+    return [file for step in shown_steps(turn) if (file := over_long(step)) is not None][-LONG_SHOWN:]
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:

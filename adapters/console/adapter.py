@@ -14,13 +14,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from adapters.common.rebuilds import TEXT
 from adapters.console import blocks, images
 from adapters.console.commands import Commands, Desk
 from adapters.console.keyboard import Keyboard, Line
 from adapters.console.reply import ConsoleReply
 from adapters.render import size_text
 from codeact_bot.ports import Inbox
-from codeact_bot.types import Author, Incoming, ThreadId, Turn
+from codeact_bot.types import Author, Incoming, Kind, ThreadId, Turn
 
 RECAP_TURNS = 3
 PRESSES_TO_LEAVE = 3
@@ -138,9 +139,17 @@ class ConsoleAdapter:
         if self._scripted is not None:
             self._console.print(blocks.question(line.text, (f"{file.name}  {size_text(file.size)}" for file in line.files)))
         if await self._command(line.text):
+            if self._commands.take_rebuild():
+                await self._ask(inbox, Incoming(id=self._name(), thread=self.thread, author=self._author, text=TEXT, kind=Kind.REBUILD))
             return
         files = (*self._commands.take_attached(), *line.files)
-        incoming = Incoming(id=f"{self.thread}:{uuid.uuid4().hex}", thread=self.thread, author=self._author, text=line.text, files=files)
+        await self._ask(inbox, Incoming(id=self._name(), thread=self.thread, author=self._author, text=line.text, files=files))
+
+    def _name(self) -> str:
+        return f"{self.thread}:{uuid.uuid4().hex}"
+
+    async def _ask(self, inbox: Inbox, incoming: Incoming) -> None:
+        """Hand a message in, and wait until it is answered."""
         self._idle.clear()
         self._presses = 0
         self._console.print()

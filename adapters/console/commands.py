@@ -14,13 +14,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adapters.common.commands import brought, rewound, went_back
+from adapters.common.forks import after_which
+from adapters.common.rebuilds import WARNING
 from adapters.console import blocks
 from adapters.console.foot import Foot
 from adapters.console.saving import Folder, link
 from adapters.render import one_line, size_text, turn_summary
 from codeact_bot.errors import CodeactError, FileRefused
-from codeact_bot.types import Bounds, File, ThreadId, Turn
+from codeact_bot.types import Bounds, File, Fork, ThreadId, Turn
 
+ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 FORMATS = ("md", "json", "ipynb", "jsonl")
 TURNS_SHOWN = 20
 FILES_SHOWN = 100
@@ -43,6 +47,9 @@ class Desk(Protocol):
 
     async def undo(self, thread: ThreadId) -> Turn | None:
         """Take the last turn out of the history."""
+
+    async def fork(self, thread: ThreadId, turns: int) -> Fork:
+        """Begin a conversation with the history and state that another had after so many of its turns. Raises CodeactError."""
 
     async def export(self, thread: ThreadId, kind: str) -> File:
         """Write the conversation as `md`, `json`, `ipynb` or `jsonl`. Raises CodeactError."""
@@ -75,11 +82,15 @@ class Commands:
         self._console = console
         self._saved = saved
         self._attached: tuple[File, ...] = ()
+        self._asking = self._confirmed = False
         self.all = (
             Command(name="/files", arguments="[NAME]", meaning="list the working folder, or save a file of it", run=self._files),
             Command(name="/attach", arguments="PATH", meaning="send a file along with the next message", run=self._attach),
             Command(name="/history", arguments="", meaning="show this conversation's questions and answers", run=self._history),
             Command(name="/undo", arguments="", meaning="take back the last question; variables stay", run=self._undo),
+            Command(name="/rewind", arguments="[N]", meaning="go back N questions, with the variables of then", run=self._rewind),
+            Command(name="/fork", arguments="[N]", meaning="go on after question N in another conversation; this one is kept", run=self._fork),
+            Command(name="/rebuild", arguments="", meaning="run this conversation's code again, where its variables were lost", run=self._rebuild),
             Command(name="/export", arguments="[FORMAT] [PATH]", meaning=f"save the conversation: {', '.join(FORMATS)}", run=self._export),
             Command(name="/new", arguments="", meaning="begin another conversation", run=self._new),
             Command(name="/help", arguments="", meaning="show this", run=self._help),
@@ -96,8 +107,19 @@ class Commands:
         files, self._attached = self._attached, ()
         return files
 
+    def take_rebuild(self) -> bool:
+        """Whether the person has just said yes to a rebuild."""
+        confirmed, self._confirmed = self._confirmed, False
+        return confirmed
+
     async def handle(self, text: str) -> bool:
         """Run the command that a line is, or attach the file that it names; False where the line is a message."""
+        asking, self._asking = self._asking, False
+        if asking and text.strip().lower() in ANSWERS:
+            self._confirmed = ANSWERS[text.strip().lower()]
+            if not self._confirmed:
+                self._say("Nothing was run.", "dim")
+            return True
         dropped = await asyncio.to_thread(_dropped, text)
         if dropped is not None:
             await self._guarded(self._attach, str(dropped))
@@ -176,6 +198,37 @@ class Commands:
             asked = one_line(turn.incoming.text, 60)
             self._say(f"Taken back: “{asked}”. The model no longer knows of it; variables and files stay as they are.")
 
+    async def _rewind(self, argument: str) -> None:
+        left = rewound(argument, len(await self._desk.history(self.thread)))
+        if isinstance(left, str):
+            self._say(_words(left), "yellow")
+            return
+        fork = await self._desk.fork(self.thread, left)
+        self._say(went_back(fork))
+        self._go_on(fork)
+
+    async def _fork(self, argument: str) -> None:
+        number = after_which(argument, len(await self._desk.history(self.thread)))
+        if isinstance(number, str):
+            self._say(_words(number), "yellow")
+            return
+        fork = await self._desk.fork(self.thread, number)
+        self._say(f"You go on after question {number}, {brought(fork)}")
+        self._go_on(fork)
+
+    def _go_on(self, fork: Fork) -> None:
+        """Go on in a fork, and say how to come back."""
+        old, self.thread = self.thread, fork.thread
+        self._say(f"This is {fork.thread} now. The one before is kept: codeact-bot chat --thread {old}", "dim")
+
+    async def _rebuild(self, _: str) -> None:
+        if not any(step.ran for turn in await self._desk.history(self.thread) for step in turn.steps):
+            self._say("No code has run in this conversation yet.", "dim")
+            return
+        self._say(WARNING, "yellow")
+        self._say("Run it? y or n")
+        self._asking = True
+
     async def _export(self, rest: str) -> None:
         words = shlex.split(rest) if rest else []
         kind = words.pop(0).lower() if words and words[0].lower() in FORMATS else "md"
@@ -207,6 +260,11 @@ class Commands:
 
     async def _quit(self, _: str) -> None:
         self.leaving = True
+
+
+def _words(sentence: str) -> str:
+    """Return a sentence on `/codeact` as one on the terminal's own commands."""
+    return sentence.replace("`/codeact ", "`/")
 
 
 def _unknown(name: str, names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from prompt_toolkit.application import get_app_or_none, run_in_terminal
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from adapters.common.rebuilds import notes
 from adapters.console import blocks, images
 from adapters.console.foot import Foot
 from adapters.console.saving import Folder, link
@@ -248,5 +249,7 @@ class ConsoleReply:
                 self._console.print(blocks.markdown(outcome.text))
             else:
                 self._console.print(blocks.note(outcome.text, "red" if outcome.ending is Ending.FAILED else "yellow"))
+        for each in notes(turn, "/rebuild"):
+            self._console.print(blocks.note(each, "yellow"))
         self._console.print(blocks.turn_line(turn, free=self._free))
         self._console.print()

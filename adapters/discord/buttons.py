@@ -7,7 +7,8 @@ from enum import StrEnum
 
 import discord
 
-from codeact_bot.types import Answer, Turn
+from adapters.common.rebuilds import LABEL
+from codeact_bot.types import Answer, Kind, Turn
 
 MARK = "codeact"
 
@@ -20,6 +21,10 @@ class Deed(StrEnum):
     CODE = "code"
     NOTEBOOK = "notebook"
     FORK = "fork"
+    REBUILD = "rebuild"
+    """Warns, and offers the next."""
+    AGAIN = "again"
+    """Runs the recorded code again."""
     EDITED = "edited"
 
 
@@ -46,12 +51,19 @@ def while_running(turn: Turn) -> discord.ui.View:
 
 def when_done(turn: Turn) -> discord.ui.View:
     """Return the buttons of an ended turn."""
-    buttons = [_button("Retry", Deed.RETRY, turn.id)]
+    buttons = [_button("Retry", Deed.RETRY, turn.id)] if turn.incoming.kind is Kind.QUESTION else []
+    if turn.outcome is not None and turn.outcome.rebuild:
+        buttons.append(_button(LABEL, Deed.REBUILD, turn.id))
     if any(not isinstance(step.action, Answer) for step in turn.steps):
         buttons.append(_button("Show code", Deed.CODE, turn.id))
     buttons.append(_button("Download notebook", Deed.NOTEBOOK, turn.id))
     buttons.append(_button("Fork from here", Deed.FORK, turn.id))
     return _view(*buttons)
+
+
+def for_warned(turn: Turn) -> discord.ui.View:
+    """Return the button that runs the recorded code again, below the warning."""
+    return _view(_button("Confirm", Deed.AGAIN, turn.id, discord.ButtonStyle.danger))
 
 
 def for_edited(channel: int, message: int) -> discord.ui.View:

@@ -8,12 +8,13 @@ import discord
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
 from adapters.common.counter import Counter
-from adapters.discord.buttons import Deed, Press
+from adapters.common.rebuilds import ASKED, rebuilding, warning
+from adapters.discord.buttons import Deed, Press, for_warned
 from adapters.discord.forks import fork
 from adapters.discord.hearing import Ear
-from adapters.discord.interactions import attend, tell
+from adapters.discord.interactions import ask, attend, tell
 from adapters.discord.pages import code_pages
-from adapters.discord.people import visitor
+from adapters.discord.people import author, visitor
 from adapters.discord.places import Spot, Way, place_of
 from adapters.discord.wire import Wire
 from codeact_bot.errors import TurnNotFound
@@ -49,7 +50,7 @@ class Hand:
             turn = await self._counter.desk.turn(press.subject)
         except TurnNotFound:
             return GONE
-        if press.deed in (Deed.STOP, Deed.RETRY) and not await self._may_steer(who, turn.incoming):
+        if press.deed in (Deed.STOP, Deed.RETRY, Deed.REBUILD, Deed.AGAIN) and not await self._may_steer(who, turn.incoming):
             return REFUSED_STEER
         if not may_ask(self._access, who):
             return REFUSED_ASK
@@ -57,6 +58,11 @@ class Hand:
             return await self._stop(turn)
         if press.deed is Deed.RETRY:
             return await self._retry(interaction, turn)
+        if press.deed is Deed.REBUILD:
+            await ask(interaction, warning(turn), for_warned(turn))
+            return ""
+        if press.deed is Deed.AGAIN:
+            return await self._rebuild(interaction, turn)
         if press.deed is Deed.FORK:
             return await fork(self._wire, self._counter, turn, interaction)
         return await (self._show_code(interaction, turn) if press.deed is Deed.CODE else self._notebook(interaction, turn))
@@ -77,6 +83,12 @@ class Hand:
         fresh = replace(turn.incoming, id=str(interaction.id), thread=thread, place=str(spot), at=interaction.created_at, fire=None)
         await self._ear.accept(fresh)
         return ""
+
+    async def _rebuild(self, interaction: discord.Interaction, turn: Turn) -> str:
+        assert interaction.channel_id is not None
+        spot = Spot(way=Way.HERE, channel=interaction.channel_id, message=interaction.id)
+        thread = await self._here(interaction, turn.incoming.thread)
+        return "" if await self._ear.accept(rebuilding(turn, thread, author(interaction.user), str(spot))) else ASKED
 
     async def _here(self, interaction: discord.Interaction, fallback: ThreadId) -> ThreadId:
         assert interaction.channel_id is not None

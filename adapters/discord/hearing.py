@@ -25,7 +25,7 @@ from adapters.discord.places import Spot, Way, place_of
 from adapters.discord.uploads import download
 from adapters.discord.wire import Wire, nonce
 from codeact_bot.errors import ScheduleNotFound, ScheduleRefused
-from codeact_bot.types import Access, Incoming, ThreadId, Turn
+from codeact_bot.types import Access, Incoming, Kind, ThreadId, Turn
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Ear:
     async def unmark(self, turn: Turn) -> None:
         """Take the mark of a queued question away, now that its turn begins."""
         incoming = turn.incoming
-        if incoming.fire is None and (incoming.id in self.queued or waited(turn)):
+        if incoming.fire is None and incoming.kind is Kind.QUESTION and (incoming.id in self.queued or waited(turn)):
             self.queued.discard(incoming.id)
             await self._wire.unmark(Spot.parse(incoming.place).channel, int(incoming.id.partition("~")[0]), QUEUED)
 

@@ -61,3 +61,14 @@ async def tell(interaction: Press, text: str, files: Sequence[File] = ()) -> Non
         except (discord.HTTPException, OSError) as error:
             log.warning("Could not answer interaction %s: %s", interaction.id, error)
             return
+
+
+async def ask(interaction: Press, text: str, view: discord.ui.View) -> None:
+    """Ask something that only this person sees, with buttons for the answer."""
+    try:
+        if interaction.response.is_done():
+            await interaction.followup.send(text, ephemeral=True, view=view)
+        else:
+            await interaction.response.send_message(text, ephemeral=True, view=view)
+    except (discord.HTTPException, OSError) as error:
+        log.warning("Could not ask back in interaction %s: %s", interaction.id, error)

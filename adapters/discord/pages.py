@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from adapters.common.files import LINES, attachments, long_outputs
 from adapters.common.neutral import discord_code, discord_markdown
+from adapters.common.rebuilds import LABEL, notes, shown_steps
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
 from adapters.common.summary import folded, late
@@ -84,9 +85,10 @@ def final(turn: Turn, upload_limit: int) -> list[Post]:
     """Write the messages of an ended turn; the first replaces the post that built up."""
     assert turn.outcome is not None
     text = prose(turn.outcome.text.strip()) or "(no text)"
-    whole = "\n".join([*map(small, filter(None, [late(turn)])), *lines_of(turn.steps), text, small(turn_summary(turn))])
+    head = [*map(small, filter(None, [late(turn)])), *lines_of(turn.steps)]
+    whole = "\n".join([*head, text, *map(small, notes(turn, LABEL)), small(turn_summary(turn))])
     posts = [Post(content=piece) for piece in split(whole, LIMIT, units)]
-    tables = [table for step in turn.steps if step.execution for table in step.execution.tables]
+    tables = [table for step in shown_steps(turn) if step.execution for table in step.execution.tables]
     for number, table in enumerate(tables[-TABLES:], len(tables) - min(len(tables), TABLES) + 1):
         posts.append(table_post(table, number))
     long = long_outputs(turn)

@@ -12,6 +12,7 @@ from adapters.common.commands import KINDS, Command, did_you_mean, help_text, hi
 from adapters.common.counter import Counter
 from adapters.common.neutral import slack_text
 from adapters.common.pace import PlatformDown, TryLater
+from adapters.common.rebuilds import ASKED, rebuilding
 from adapters.common.reply import Refused
 from adapters.slack.forks import fork
 from adapters.slack.hearing import Ear, Heard, edited
@@ -110,6 +111,16 @@ class Hand:
         thread = await self._counter.conversation(place_of(caller.team, caller.channel, caller.thread)) or turn.incoming.thread
         await self._ear.accept(replace(turn.incoming, id=f"retry:{caller.trigger}", thread=thread, place=str(spot), fire=None))
         return ""
+
+    async def rebuild(self, caller: Caller, turn_id: str) -> str:
+        """Have the recorded code of the conversation that goes on here run again."""
+        turn = await self._turn(caller, turn_id, steer=True)
+        if isinstance(turn, str):
+            return turn
+        spot = Spot(way=Way.HERE, channel=caller.channel, thread=caller.thread)
+        thread = await self._counter.conversation(place_of(caller.team, caller.channel, caller.thread)) or turn.incoming.thread
+        author = Author(id=caller.user, name=await self._wire.name(caller.user))
+        return "" if await self._ear.accept(rebuilding(turn, thread, author, str(spot))) else ASKED
 
     async def code(self, caller: Caller, turn_id: str) -> str:
         """Show what ran, in a modal."""

@@ -8,13 +8,14 @@ from typing import Any
 
 from adapters.common.files import LINES, attachments, long_outputs
 from adapters.common.neutral import slack_text
+from adapters.common.rebuilds import LABEL, notes, shown_steps, warning
 from adapters.common.split import head_tail, split
 from adapters.common.story import Story
 from adapters.common.summary import folded, late
 from adapters.common.tables import csv_file
 from adapters.render import clean, count, one_line, step_summary, trouble, turn_summary
 from adapters.slack.markdown import COLUMNS, Block, blocks, preformatted, table
-from codeact_bot.types import Answer, Execution, File, Malformed, RunCode, Table, Turn
+from codeact_bot.types import Answer, Execution, File, Kind, Malformed, RunCode, Table, Turn
 
 BLOCKS = 50
 """Blocks of a message."""
@@ -46,10 +47,15 @@ def note(text: str) -> Block:
     return {"type": "context", "elements": [{"type": "plain_text", "text": clean(text)[:NOTE] or " ", "emoji": False}]}
 
 
-def button(label: str, deed: str, value: str, style: str = "") -> Block:
-    """Return a button that says what it is for even after a restart."""
-    text = {"type": "plain_text", "text": label, "emoji": False}
-    return {"type": "button", "text": text, "action_id": f"codeact_{deed}", "value": value, **({"style": style} if style else {})}
+def button(label: str, deed: str, value: str, style: str = "", confirm: str = "") -> Block:
+    """Return a button that says what it is for even after a restart; with `confirm`, Slack asks that first."""
+    asks = {"confirm": {"title": _plain(label), "text": _plain(confirm), "confirm": _plain(label), "deny": _plain("Cancel")}} if confirm else {}
+    look = {"style": style} if style else {}
+    return {"type": "button", "text": _plain(label), "action_id": f"codeact_{deed}", "value": value, **look, **asks}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def actions(*buttons: Block) -> Block:
@@ -83,10 +89,11 @@ def final(turn: Turn) -> list[Post]:
     parts = [note("\n".join(lines))] if (lines := [*filter(None, [late(turn)]), *folded(turn.steps)]) else []
     for piece in split(text, TEXT):
         parts += blocks(piece)
+    parts += [note(each) for each in notes(turn, LABEL)]
     parts += [note(turn_summary(turn)), actions(*_after(turn))]
     alert = slack_text(one_line(text, FALLBACK))
     posts = [Post(blocks=tuple(group), text=alert) for group in packed(parts)]
-    tables = [each for step in turn.steps if step.execution for each in step.execution.tables]
+    tables = [each for step in shown_steps(turn) if step.execution for each in step.execution.tables]
     shown = list(enumerate(tables, start=1))[-TABLES:]
     posts += [Post(blocks=table_blocks(each), text="A table") for _, each in shown]
     long = long_outputs(turn)
@@ -96,7 +103,9 @@ def final(turn: Turn) -> list[Post]:
 
 
 def _after(turn: Turn) -> list[Block]:
-    buttons = [button("Retry", "retry", turn.id)]
+    buttons = [button("Retry", "retry", turn.id)] if turn.incoming.kind is Kind.QUESTION else []
+    if turn.outcome is not None and turn.outcome.rebuild:
+        buttons.append(button(LABEL, "rebuild", turn.id, confirm=warning(turn)))
     if any(not isinstance(step.action, Answer) for step in turn.steps):
         buttons.append(button("Show code", "code", turn.id))
     return [*buttons, button("Download notebook", "notebook", turn.id), button("Fork from here", "fork", turn.id)]

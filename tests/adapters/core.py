@@ -60,24 +60,34 @@ class Core:
         await self.store.save_reply(lease, turn.id, reply.reference)
         return lease, turn, reply
 
-    async def end(self, lease: Lease, turn: Turn, text: str = "Done.", steps: Sequence[Step] = (), ending: Ending = Ending.ANSWERED) -> Turn:
+    async def end(
+        self, lease: Lease, turn: Turn, text: str = "Done.", steps: Sequence[Step] = (), ending: Ending = Ending.ANSWERED, lost: str = "", rebuild: int = 0
+    ) -> Turn:
         """Save the steps and the outcome, without showing them."""
         for step in steps:
             for file in (*step.execution.images, *step.execution.files) if step.execution else ():
                 await self.store.save_file(file)
             await self.store.save_step(lease, turn.id, step)
-        done = await self.store.end_turn(lease, turn.id, Outcome(ending=ending, text=text))
+        done = await self.store.end_turn(lease, turn.id, Outcome(ending=ending, text=text, lost=lost, rebuild=rebuild))
         await self.store.release(lease)
         return done
 
-    async def answer(self, text: str = "Done.", steps: Sequence[Step] = (), during: During | None = None, ending: Ending = Ending.ANSWERED) -> Turn:
+    async def answer(
+        self,
+        text: str = "Done.",
+        steps: Sequence[Step] = (),
+        during: During | None = None,
+        ending: Ending = Ending.ANSWERED,
+        lost: str = "",
+        rebuild: int = 0,
+    ) -> Turn:
         """Play one whole turn."""
         lease, turn, reply = await self.begin()
         if during is not None:
             await during(turn, reply)
         for step in steps:
             await reply.show(StepDone(step=step))
-        done = await self.end(lease, turn, text, steps, ending)
+        done = await self.end(lease, turn, text, steps, ending, lost, rebuild)
         await reply.show(TurnDone(turn=done))
         await self.store.delivered(done.id)
         return replace(done, reply=reply.reference)

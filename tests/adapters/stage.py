@@ -20,6 +20,7 @@ from codeact_bot.types import (
     Event,
     Execution,
     File,
+    Fork,
     Incoming,
     Malformed,
     Notice,
@@ -192,6 +193,12 @@ class Stage:
 
     async def undo(self, thread: ThreadId) -> Turn | None:
         return self.done.pop() if self.done else None
+
+    async def fork(self, thread: ThreadId, turns: int) -> Fork:
+        fork = self.new_thread()
+        past = (await self.history(thread))[:turns]
+        self.done += [replace(turn, incoming=replace(turn.incoming, thread=fork)) for turn in past]
+        return Fork(thread=fork, turns=len(past))
 
     async def export(self, thread: ThreadId, kind: str) -> File:
         return File.of(f"conversation.{kind}", b"# A conversation\n")

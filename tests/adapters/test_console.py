@@ -14,7 +14,7 @@ from rich.console import Console
 from adapters.console import About, ConsoleAdapter, Foot, Line, images
 from adapters.console.saving import Folder
 from adapters.console.stream import LINES_SHOWN, Printed, Prose
-from codeact_bot.types import Author, File, Preparing, ThreadId
+from codeact_bot.types import Author, File, Kind, Preparing, ThreadId
 from tests.adapters import stage
 
 Chat = Callable[..., "Played"]
@@ -129,6 +129,26 @@ async def test_undo_says_that_variables_stay(chat: Played) -> None:
     text = await chat.lines("first", "/undo", "/undo")
     assert "Taken back: “first”. The model no longer knows of it; variables and files stay as they are." in " ".join(text.split())
     assert "There is nothing to take back." in text
+
+
+async def test_rewind_and_fork_go_on_elsewhere_and_say_how_to_come_back(chat: Played) -> None:
+    text = " ".join((await chat.lines("first", "second", "/rewind 3", "/fork x", "/fork 1", "third", "/rewind")).split())
+    assert "This conversation has 2 answered questions" in text
+    assert "This conversation has 2: `/fork 2` goes on after the last one." in text
+    assert "You go on after question 1, with the variables and files of then." in text
+    assert f"The one before is kept: codeact-bot chat --thread {chat.core.accepted[0].thread}" in text
+    assert "The next message goes on after question 1" in text
+    first, second, third = chat.core.accepted
+    assert first.thread == second.thread != third.thread
+
+
+async def test_rebuild_warns_and_asks_before_it_runs_anything(chat: Played) -> None:
+    text = " ".join((await chat.lines("/rebuild", "first", "/rebuild", "n", "/rebuild", "yes")).split())
+    assert "No code has run in this conversation yet." in text
+    assert "What they sent, wrote or bought elsewhere happens again." in text
+    assert "Nothing was run." in text
+    assert [each.kind for each in chat.core.accepted] == [Kind.QUESTION, Kind.REBUILD]
+    assert [each.text for each in chat.core.accepted][1].startswith("Rebuild the state")
 
 
 async def test_history_lists_turns_with_their_figures(chat: Played) -> None:

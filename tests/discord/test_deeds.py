@@ -9,7 +9,7 @@ from discord import app_commands
 from adapters.common.commands import NAMES
 from adapters.discord import invite_link
 from codeact_bot.errors import ConfigurationInvalid
-from codeact_bot.types import Access, CodeError, File, Status
+from codeact_bot.types import Access, CodeError, File, Kind, Status
 from tests.adapters import stage
 from tests.discord.conftest import World
 from tests.discord.test_messages import labels, own
@@ -323,3 +323,25 @@ async def test_a_fork_in_a_direct_message_takes_its_place_and_one_can_go_back(wo
     turns = await world.core.store.turns(world.core.accepted[2].thread)
     assert [turn.incoming.text for turn in turns] == ["first", "third"]
     assert [turn.incoming.text for turn in await world.core.store.turns(world.core.accepted[3].thread)] == ["first", "second"]
+
+
+async def test_a_lost_state_is_told_and_rebuilt_once_after_a_warning(world: World) -> None:
+    await world.ask("first")
+    await world.core.answer("One.", STEPS, lost="The variables are lost.", rebuild=2)
+    (post,) = own(world, world.thread)
+    assert "-# ⚠ The variables are lost.\n-# Rebuild state runs 2 recorded steps again." in post.content
+    await world.restart()
+    assert "only the person who asked" in (await world.bob.click(post, label="Rebuild state")).response.content
+    warned = (await world.ada.click(post, label="Rebuild state")).response
+    assert warned.ephemeral
+    assert "runs 2 recorded steps again" in warned.content
+    assert "happens again" in warned.content
+    assert len(world.core.accepted) == 1, "nothing runs before it is confirmed"
+    await world.ada.click(warned, label="Confirm")
+    asked = world.core.accepted[1]
+    assert (asked.kind, asked.thread, asked.author.name) == (Kind.REBUILD, world.core.accepted[0].thread, "Ada")
+    await world.core.answer("The state is rebuilt.", STEPS)
+    made = own(world, world.thread)[-1]
+    assert labels(made) == ["Show code", "Download notebook", "Fork from here"]
+    assert "asked for already" in (await world.ada.click(warned, label="Confirm")).response.content
+    assert len(world.core.accepted) == 2

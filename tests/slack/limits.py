@@ -40,6 +40,9 @@ def check(posted: Any) -> None:
                 assert each["elements"]
             case "actions":
                 assert all(len(button["value"]) <= 2_000 for button in each["elements"])
+                for confirm in (button["confirm"] for button in each["elements"] if "confirm" in button):
+                    texts = [confirm[part]["text"] for part in ("title", "text", "confirm", "deny")]
+                    assert all(len(text) <= most for text, most in zip(texts, (100, 300, 30, 30), strict=True))
     text = json.dumps(posted, ensure_ascii=False)
     assert not [c for c in text if unicodedata.category(c) == "Cf" or c == "\x1b"]
 

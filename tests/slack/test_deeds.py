@@ -7,7 +7,7 @@ from dataclasses import replace
 import nbformat
 import pytest
 
-from codeact_bot.types import Access, File, Status, ThreadId
+from codeact_bot.types import Access, File, Kind, Status, ThreadId
 from tests.adapters import stage
 from tests.slack.conftest import World, until
 from tests.slack.emulator import ANN, BOB, BOT, CHANNEL, OTHER, TEAM, labels, shown
@@ -369,3 +369,29 @@ async def test_a_fork_in_a_direct_message_goes_on_below_a_message_there(world: W
     first, forked, before = world.core.accepted
     assert first.thread == before.thread != forked.thread
     assert [turn.incoming.text for turn in await world.core.store.turns(forked.thread)] == ["first", "in the fork"]
+
+
+async def test_a_lost_state_is_told_and_rebuilt_once_after_a_warning(world: World) -> None:
+    ts = await world.ask("first")
+    _, post = await world.answered("One.", steps=STEPS, lost="The variables are lost.", rebuild=2)
+    assert "⚠ The variables are lost." in shown(post)
+    assert "Rebuild state runs 2 recorded steps again." in shown(post)
+    (button,) = [each for block in post["blocks"] if block["type"] == "actions" for each in block["elements"] if each["text"]["text"] == "Rebuild state"]
+    assert "runs 2 recorded steps again" in button["confirm"]["text"]["text"]
+    assert "happens again" in button["confirm"]["text"]["text"]
+    await world.restart()
+    await world.slack.press(post, "Rebuild state", user=BOB)
+    await whispered(world, "only the person who asked")
+    await world.slack.press(post, "Rebuild state")
+    await until(lambda: len(world.core.accepted) == 2)
+    asked = world.core.accepted[1]
+    assert (asked.kind, asked.thread, asked.author.name) == (Kind.REBUILD, world.core.accepted[0].thread, "ann")
+    made = stage.ran(0, "print(4)", "Again.", output="x" * 5000)
+    made = replace(made, execution=replace(made.execution, images=(File.of("plot.png", b"png"),)))
+    _, again = await world.answered("The state is rebuilt.", steps=[made])
+    assert again["thread_ts"] == ts
+    assert labels(again) == ["Show code", "Download notebook", "Fork from here"], "no button runs it again unasked"
+    await world.slack.press(post, "Rebuild state")
+    await whispered(world, "asked for already")
+    assert len(world.core.accepted) == 2
+    assert not [each for each in await world.slack.posts() if each.get("files")], "what its steps made was posted when they first ran"
