@@ -12,6 +12,7 @@ from codeact_bot.types import (
     By,
     Completion,
     Entry,
+    Erased,
     Event,
     Execution,
     File,
@@ -160,7 +161,27 @@ class Ledger(Protocol):
         """Add up the ended runs that a query finds (its limit does not count), the largest number of runs first, days in order; at most 1,000."""
 
 
-class Store(Ledger, Protocol):
+class Keeping(Protocol):
+    """How long things are kept."""
+
+    async def hold(self, thread: ThreadId, *, on: bool) -> None:
+        """Put a conversation on legal hold, or release it. Raises ThreadNotFound."""
+
+    async def expire(self, before: datetime, *, platform: str = "", other_than: Sequence[str] = ()) -> Erased:
+        """Remove the questions that ended before a time, on a platform or on all but some, with all that belongs to them.
+
+        The contents of their records go, too; the chain stays whole. Safe in several workers at once, and after a crash: what is left is
+        removed by the next call.
+        """
+
+    async def forget(self, person: str, *, prefix: str = "") -> Erased:
+        """Remove all that a person, named by their id, asked in conversations whose ids begin with a prefix, and what came of it."""
+
+    async def sweep(self, seconds: float = 600.0) -> int:
+        """Remove the bytes of removed files that nobody else refers to and nobody has saved for so long; returns how many files that were."""
+
+
+class Store(Ledger, Keeping, Protocol):
     """The queue, the history, the files. Writes that carry a Lease raise LeaseLost when it is no longer valid."""
 
     async def push(self, incoming: Incoming) -> bool:

@@ -18,8 +18,8 @@ class Blobs:
         self._bucket = bucket
 
     async def save(self, digest: str, data: bytes) -> None:
-        """Keep the bytes; they are there for readers all at once or not at all."""
-        if await self.files.find_one({"filename": digest}, {"_id": 1}):
+        """Keep the bytes; they are there for readers all at once or not at all. Bytes that are there already count as saved just now."""
+        if (await self.files.update_one({"filename": digest}, [{"$set": {"saved": "$$NOW"}}])).matched_count:
             return
         name = ObjectId()
         try:
@@ -48,6 +48,15 @@ class Blobs:
             if counted.matched_count or data is None:
                 return bool(counted.matched_count)
             await self.save(digest, data)
+
+    async def remove(self, digest: str, seconds: float) -> bool:
+        """Remove bytes that nobody has saved for so long; False where somebody has."""
+        saved = {"$max": ["$saved", "$uploadDate"]}
+        old = {"filename": digest, "$expr": {"$lte": [saved, {"$subtract": ["$$NOW", round(seconds * 1000)]}]}}
+        gone = await self.files.find_one_and_delete(old, projection={"_id": 1})
+        if gone:
+            await self._chunks.delete_many({"files_id": gone["_id"]})
+        return gone is not None or await self.files.find_one({"filename": digest}, {"_id": 1}) is None
 
     async def drop(self, digest: str | None) -> None:
         """Count one user less, and remove the bytes with the last."""

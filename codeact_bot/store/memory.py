@@ -5,28 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from codeact_bot.errors import FileRefused, LeaseLost, ThreadNotFound, TurnNotFound
 from codeact_bot.redaction import Redactor
 from codeact_bot.store import records
 from codeact_bot.store.remembered import RememberedThread, RememberedTurn
-from codeact_bot.store.remembered_audit import RememberedAudit
-from codeact_bot.store.remembered_tokens import RememberedTokens
+from codeact_bot.store.remembered_retention import RememberedRetaining
 from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
 
 
-class MemoryStore(RememberedTokens, RememberedAudit):
+class MemoryStore(RememberedRetaining):
     """A Store that forgets everything with its process; it answers as MongoStore does."""
 
     def __init__(self, redactor: Redactor | None = None) -> None:
         """Make an empty store."""
-        RememberedTokens.__init__(self)
-        RememberedAudit.__init__(self)
+        super().__init__()
         self.redact = redactor or Redactor()
-        self._files: dict[str, bytes] = {}
-        self._places: dict[str, ThreadId] = {}
-        self._owed: dict[str, tuple[str, datetime]] = {}
         self._count = 0
         self._arrived = asyncio.Event()
 
@@ -240,7 +235,7 @@ class MemoryStore(RememberedTokens, RememberedAudit):
 
     async def save_file(self, file: File) -> None:
         """Keep a file's bytes under their digest, once. Raises FileRefused where they do not belong to it."""
-        self._files[file.digest] = records.content(file)
+        self._files[file.digest], self._saved[file.digest] = records.content(file), now()
 
     async def load_file(self, digest: str) -> bytes:
         """Return the bytes of that digest. Raises FileRefused when there are none."""

@@ -20,6 +20,7 @@ from codeact_bot.store.audit import Audit
 from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
+from codeact_bot.store.retention import Retaining
 from codeact_bot.store.tokens import Tokens
 from codeact_bot.types import File, Incoming, Lease, Outcome, Step, ThreadId, Turn
 
@@ -31,7 +32,7 @@ OTHERWISE = {85, 86}
 """Codes with which a server refuses an index that differs from one of the same name or keys."""
 
 
-class MongoStore(Tokens, Audit):
+class MongoStore(Retaining):
     """A Store on a MongoDB replica set; open it with `MongoStore.open`."""
 
     def __init__(self, client: Any, database: str, where: str, redactor: Redactor | None = None) -> None:

@@ -29,6 +29,8 @@ FACTS: Keys = (
 INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "threads": (
         ((("waiting", 1), ("_id", 1)), False),
+        ((("hold", 1),), False),
+        ((("pending.files.digest", 1),), False),
         *(((*field, ("updated", -1), ("_id", 1)), False) for field in ((), (("people", 1),), (("permitted", 1),), (("words", 1),))),
     ),
     "shares": (((("thread", 1),), False),),
@@ -39,11 +41,13 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
         ((("thread", 1), ("state", 1), ("number", -1)), False),
         *((((field, 1), *NEWEST), False) for field in SEARCHED),
         ((*NEWEST, ("facts.cost", -1)), False),
+        ((("incoming.files.digest", 1),), False),
         (FACTS, False),
     ),
-    "steps": (((("turn", 1), ("index", 1)), False),),
+    "steps": (((("turn", 1), ("index", 1)), False), *((((f"execution.{name}.digest", 1),), False) for name in ("files", "images"))),
     "audit": (
         ((("key", 1),), True),
+        ((("at", 1),), False),
         *((((field, 1), ("_id", -1)), False) for field in ("kind", "content.author.id", "content.thread", "content.turn")),
     ),
     "files.files": (((("filename", 1),), True),),

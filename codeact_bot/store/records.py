@@ -14,6 +14,10 @@ MESSAGE_BYTES = 1024 * 1024
 """Longest text of one message: queued messages share one document of at most 16 MB."""
 SEEN = 200
 """Ids of a thread's last messages that are remembered to recognise a redelivery."""
+FORGOTTEN = "forgotten"
+"""The last step of a thread whose state was removed: no sandbox holds its effects, so that those which do give way."""
+ERASING = 60.0
+"""Seconds that the removal of a thread's content may take before another worker goes on with it."""
 STATES = 20
 """Turns of a thread whose states are kept, so that one can go back to them."""
 TITLE = 80
@@ -210,6 +214,27 @@ def listed_words(incoming: Incoming) -> list[str]:
     """Return the words of a message by which a list of conversations finds its thread."""
     texts = [title(incoming), incoming.author.name, *(file.name for file in incoming.files), incoming.text]
     return words(texts)[:LISTED_WORDS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a list of conversations shows of one, from the messages that are left of it."""
+
+    title: str
+    participants: tuple[str, ...]
+    people: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def described(messages: Sequence[Incoming]) -> Described:
+    """Describe a thread by its messages, oldest first."""
+    found = [word for incoming in messages for word in listed_words(incoming)]
+    return Described(
+        title=title(messages[0]) if messages else "",
+        participants=tuple(dict.fromkeys(incoming.author.name for incoming in messages)),
+        people=tuple(dict.fromkeys(incoming.author.id for incoming in messages)),
+        words=tuple(dict.fromkeys(found))[:LISTED_WORDS],
+    )
 
 
 def _split(texts: Iterable[str]) -> Iterator[str]:

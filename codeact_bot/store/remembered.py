@@ -69,6 +69,7 @@ class RememberedThread:
     snapshot: Snapshot | None = None
     ran: str = ""
     permitted: dict[str, None] = field(default_factory=dict)
+    hold: bool = False
 
     @property
     def held(self) -> bool:
@@ -110,4 +111,5 @@ class RememberedThread:
             created=self.created,
             updated=self.updated,
             permitted=tuple(self.permitted),
+            hold=self.hold,
         )

@@ -13,7 +13,7 @@ from codeact_bot.types import Author, Ending, Incoming, Outcome, Part, Run, Snap
 
 OUTCOME_BYTES = 1024 * 1024
 """Bytes of the longest answer: while a turn ends, its thread's document holds it."""
-VIEW = {"title": 1, "participants": 1, "people": 1, "waiting": 1, "ending": 1, "created": 1, "updated": 1, "permitted": 1}
+VIEW = {"title": 1, "participants": 1, "people": 1, "waiting": 1, "ending": 1, "created": 1, "updated": 1, "permitted": 1, "hold": 1}
 """The fields of a thread that a list of conversations shows."""
 
 
