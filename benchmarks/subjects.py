@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import docker
 
+from codeact_bot.pool import Pool
 from codeact_bot.sandbox.attach import DockerChannel
 from codeact_bot.sandbox.docker import THREAD, DockerSandbox, _attach
 from codeact_bot.sandbox.process import ProcessSandbox
-from codeact_bot.sessions import Pool
 from codeact_bot.types import Bounds, Resources, Status
 
 RESOURCES = Resources(cpus=2.0)

@@ -37,7 +37,7 @@ class Keeper:
 
     def keep(self) -> None:
         """Begin to save the state as it is now. A step that begins meanwhile waits for the sandbox's part of it, and no longer."""
-        self._wanted = True
+        self._wanted = self._session.unsaved = True
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name=f"state {self._lease.thread}")
 
@@ -85,6 +85,7 @@ class Keeper:
         await self._store.save_snapshot(self._lease, state)
         self._session.kept(part.digest for part in state.parts)
         self._saved, self._attempts = state, 0
+        self._session.unsaved = self._wanted
 
     async def _tell(self, text: str) -> None:
         if not self._told:

@@ -298,6 +298,9 @@ class Store(Ledger, Keeping, Protocol):
     async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
         """Keep the thread's state; it replaces the one before. Raises FileRefused where a part came without its bytes and is not here."""
 
+    async def save_idle(self, thread: ThreadId, snapshot: Snapshot) -> bool:
+        """Keep the state of a thread that nobody works in and no message waits in; False where its mark is not the last step that ran there."""
+
     async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
         """The thread's last state; one without parts where code ran and no state was kept, None where none ran."""
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 
-from codeact_bot.errors import FileRefused, SandboxLost, StoreUnavailable
+from codeact_bot.errors import CodeactError, FileRefused, SandboxLost, StoreUnavailable
 from codeact_bot.pool import Pool
 from codeact_bot.ports import Printed, Sandbox, Session, Store
 from codeact_bot.types import Bounds, Execution, File, Lease, Snapshot, Status, ThreadId
@@ -52,6 +52,8 @@ class ThreadSession:
         self.mark: str | None = ""
         """The last step whose effects the sandbox holds, as `step_mark` names it; None from when code runs until its step is saved."""
         self._order = asyncio.Lock()
+        self.unsaved = False
+        """Whether it holds more than the store does."""
         self.users = 0
         self.used = time.monotonic()
 
@@ -261,8 +263,22 @@ class Sessions:
         """Remove the sandboxes that nobody has used for so long; the next message wakes them. Returns how many that were."""
         until = time.monotonic() - seconds
         idle = [thread for thread, session in self._threads.items() if not session.users and session.used <= until]
-        await asyncio.gather(*(self.forget(thread) for thread in idle))
-        return len(idle)
+        return sum(await asyncio.gather(*(self._sleep(thread, self._threads[thread]) for thread in idle)))
+
+    async def _sleep(self, thread: ThreadId, session: ThreadSession) -> bool:
+        """Remove a sandbox whose state is saved, or cannot be; False where it may be later, or where the session is needed again."""
+        try:
+            if session.unsaved and session.started:
+                await self._store.save_idle(thread, await session.snapshot())
+        except StoreUnavailable as error:
+            log.warning("The sandbox of %s stays awake until its state is saved: %s", thread, error, extra={"action": "hibernate"})
+            return False
+        except CodeactError as error:
+            log.warning("The state of %s is lost with its sandbox: %s", thread, error, extra={"action": "hibernate"})
+        if session.users:
+            return False
+        await self.forget(thread)
+        return True
 
     async def forget(self, thread: ThreadId) -> None:
         """Close a thread's session."""

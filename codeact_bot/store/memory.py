@@ -245,12 +245,15 @@ class MemoryStore(RememberedRetaining):
 
     async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
         """Keep the thread's state; it replaces the one before. Raises LeaseLost, FileRefused where a part came without its bytes and is not here."""
-        thread = self._held(lease)
-        here = {part.digest: part for part in thread.snapshot.parts} if thread.snapshot else {}
-        missing = [part.digest for part in snapshot.parts if part.data is None and part.digest not in here]
-        if missing:
-            raise FileRefused(records.no_file(missing[0]))
-        thread.snapshot = replace(snapshot, parts=tuple(here[part.digest] if part.data is None else part for part in snapshot.parts))
+        self._held(lease).keep(snapshot)
+
+    async def save_idle(self, thread: ThreadId, snapshot: Snapshot) -> bool:
+        """Keep the state of a thread that nobody works in and no message waits in; False where its mark is not the last step that ran there."""
+        found = self._threads.get(thread)
+        if found is None or found.held or found.pending or found.ran != snapshot.mark:
+            return False
+        found.keep(snapshot)
+        return True
 
     async def load_snapshot(self, thread: ThreadId) -> Snapshot | None:
         """The thread's last state; one without parts where code ran and no state was kept, None where none ran."""

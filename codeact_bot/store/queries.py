@@ -9,7 +9,7 @@ from typing import Any
 
 from codeact_bot.store import documents, records
 from codeact_bot.store.documents import Document
-from codeact_bot.types import Incoming, Lease, Query, Step, step_mark
+from codeact_bot.types import Incoming, Lease, Query, Step, ThreadId, step_mark
 
 Keys = Sequence[tuple[str, int]]
 
@@ -65,6 +65,10 @@ ARRIVALS: Sequence[Document] = (
     {"$project": {"_id": 1}},
 )
 """Of the changes of threads, those that change the queue."""
+
+
+FREE = {"$not": [{"$gt": ["$lease.until", "$$NOW"]}]}
+"""No live lease holds the thread."""
 
 
 def literal(value: Any) -> Document:
@@ -130,8 +134,12 @@ def _with(array: Document, value: Document) -> Document:
 def waiting(prefixes: Sequence[str]) -> Document:
     """Match the threads that have a message to answer and that no live lease holds."""
     begins = "^(?:" + "|".join(map(re.escape, prefixes)) + ")"
-    free = {"$not": [{"$gt": ["$lease.until", "$$NOW"]}]}
-    return {"waiting": {"$gt": EPOCH}, "_id": {"$regex": begins}, "$expr": free}
+    return {"waiting": {"$gt": EPOCH}, "_id": {"$regex": begins}, "$expr": FREE}
+
+
+def idle(thread: ThreadId, mark: str) -> Document:
+    """Match a thread in which this step ran last, and in which nothing is to be done."""
+    return {"_id": thread, "ran": mark or {"$in": [None, ""]}, "waiting": None, "$expr": FREE}
 
 
 def lend(owner: str, seconds: float) -> list[Document]:

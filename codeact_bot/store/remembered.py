@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from codeact_bot.errors import FileRefused
 from codeact_bot.store import records, rows
 from codeact_bot.types import Ending, Incoming, Listing, Query, Run, Snapshot, Thread, ThreadId, Turn, now
 
@@ -75,6 +76,14 @@ class RememberedThread:
     def held(self) -> bool:
         """Whether a live lease holds it."""
         return self.until is not None and self.until > now()
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Replace its state. Raises FileRefused where a part came without its bytes and was not in the state before."""
+        here = {part.digest: part for part in self.snapshot.parts} if self.snapshot else {}
+        missing = [part.digest for part in snapshot.parts if part.data is None and part.digest not in here]
+        if missing:
+            raise FileRefused(records.no_file(missing[0]))
+        self.snapshot = replace(snapshot, parts=tuple(here[part.digest] if part.data is None else part for part in snapshot.parts))
 
     @property
     def ended(self) -> list[RememberedTurn]:

@@ -26,12 +26,20 @@ class States(Places):
     @reaching
     async def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
         """Keep the thread's state; it replaces the one before. Raises LeaseLost, FileRefused where a part came without its bytes and is not here."""
+        if not await self._replace_state(queries.held(lease), snapshot):
+            raise LeaseLost(records.lease_lost(lease))
+
+    @reaching
+    async def save_idle(self, thread: ThreadId, snapshot: Snapshot) -> bool:
+        """Keep the state of a thread that nobody works in and no message waits in; False where its mark is not the last step that ran there."""
+        return await self._replace_state(queries.idle(thread, snapshot.mark), snapshot)
+
+    async def _replace_state(self, match: Document, snapshot: Snapshot) -> bool:
         manifest = rows.manifest(snapshot)
         await self._use(snapshot.parts)
-        before = await self._threads.find_one_and_update(queries.held(lease), {"$set": {"snapshot": manifest}}, projection={"snapshot": 1})
+        before = await self._threads.find_one_and_update(match, {"$set": {"snapshot": manifest}}, projection={"snapshot": 1})
         await self._drop(manifest if before is None else before.get("snapshot"))
-        if before is None:
-            raise LeaseLost(records.lease_lost(lease))
+        return before is not None
 
     async def _use(self, parts: Sequence[Part]) -> None:
         """Count one more user of each part, or of none."""

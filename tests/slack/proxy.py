@@ -148,9 +148,9 @@ class Proxy:
                 await up.send_str(message.data)
 
     async def inject(self, kind: str, payload: dict[str, Any]) -> str:
-        """Send the bot an envelope of our own, as the emulator cannot; returns its id."""
+        """Send the bot an envelope of our own, as the emulator cannot, over any of its sockets; returns its id."""
         name = uuid.uuid4().hex
-        (each,) = self.sockets
+        each = next(iter(self.sockets))
         await each.send_str(json.dumps({"envelope_id": name, "type": kind, "payload": payload, "accepts_response_payload": kind != "events_api"}))
         return name
 

@@ -367,6 +367,22 @@ async def test_an_empty_file_is_a_file(store: Store) -> None:
     assert await store.load_file(File.of("empty", b"").digest) == b""
 
 
+async def test_the_state_of_an_idle_thread_is_kept_where_it_is_that_of_its_last_step(store: Store) -> None:
+    lease, turn = await begun(store)
+    await store.save_step(lease, turn.id, step(execution=ran()))
+    state = Snapshot(parts=(Part.of(b"one"),), mark=step_mark(turn.id, 0))
+    assert not await store.save_idle(ONE, state), "somebody works in it"
+    await store.end_turn(lease, turn.id, ANSWERED)
+    await store.release(lease)
+    assert not await store.save_idle(ONE, replace(state, mark=step_mark(turn.id, 1))), "another step ran last"
+    assert not await store.save_idle(TWO, state)
+    assert await store.save_idle(ONE, state)
+    assert await store.load_snapshot(ONE) == state
+    await store.push(message("e2"))
+    assert not await store.save_idle(ONE, replace(state, parts=(Part.of(b"two"),))), "a message waits in it"
+    assert await store.load_snapshot(ONE) == state
+
+
 async def test_the_last_snapshot_counts(store: Store) -> None:
     await store.push(message())
     lease = await claimed(store)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
 import mmap
 import os
@@ -18,6 +19,7 @@ import types
 from typing import Any, Callable
 
 from .frames import CHUNK
+from .salvage import Salvage
 
 try:
     from cloudpickle import CloudPickler as Pickler  # type: ignore[import-not-found]
@@ -154,18 +156,30 @@ def load(space: dict[str, Any], parts: list[bytearray], remember: Callable[[ast.
         index = json.loads(bytes(core[LENGTHS.size : start]))
         _unpack(index, parts, core[start + second :])
         left = [source for source in index["sources"] if not _replay(space, source, remember)]
-        try:
-            space.update(pickle.loads(core[start : start + second], buffers=[parts[number] for number in index["buffers"]]))
-        except Exception:
-            failed += [name for name in index["names"] if name not in space]
+        space.update(_unpickle(core[start : start + second], [parts[number] for number in index["buffers"]], space))
         # A definition may need a variable, for a default value or a decorator.
         failed += [_name(source) for source in left if not _replay(space, source, remember)]
+        failed += [name for name in index["names"] if name not in space]
         for name, values in space.pop(DEFAULTS, {}).items():
             if type(space.get(name)) is types.FunctionType:
                 space[name].__defaults__, space[name].__kwdefaults__ = values
     except Exception as exc:
         return json.dumps({"error": "%s: %s" % (type(exc).__name__, exc)}).encode()
     return json.dumps({"failed": sorted({*failed})[:NAMES]}).encode()
+
+
+def _unpickle(data: memoryview, buffers: list[bytearray], space: dict[str, Any]) -> dict[str, Any]:
+    """Return the variables; where a library is missing here, those that do without it."""
+    try:
+        return dict(pickle.loads(data, buffers=buffers))
+    except Exception:
+        pass
+    try:
+        values = Salvage(io.BytesIO(data), buffers=buffers).load()
+    except Exception:
+        return {}
+    named = {id(value): name for name, value in space.items() if callable(value)}
+    return {name: value for name, value in values.items() if _picklable(value, space, named, sys.maxsize)}
 
 
 def _replay(space: dict[str, Any], source: str, remember: Callable[[ast.stmt], None]) -> bool:
