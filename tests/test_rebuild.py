@@ -11,6 +11,7 @@ from codeact_bot.agent.window import turn_messages
 from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import FileRefused
 from codeact_bot.export import export
+from codeact_bot.sandbox.docker import DockerSandbox
 from codeact_bot.sessions import KILLED, STATE_BEHIND, STATE_LOST
 from codeact_bot.store import records
 from codeact_bot.store.memory import MemoryStore
@@ -115,7 +116,7 @@ async def test_a_state_that_is_behind_stays_where_its_rebuild_fails(tmp_path):
     store, flag = Shaky(), tmp_path / "once"
     chat = Chat()
     once = f"import os\nos.mkdir({str(flag)!r})\nx = 1"
-    async with working(store, chat, [code(once), "A.", code("y = 2"), "B."]) as service:
+    async with working(store, chat, [code("w = 0"), code(once), "A.", code("y = 2"), "B."]) as service:
         await service.accept(message("a"))
         await chat.ended(1)
         async with asyncio.timeout(20):
@@ -128,7 +129,7 @@ async def test_a_state_that_is_behind_stays_where_its_rebuild_fails(tmp_path):
     replies = [code("print(x, 'y' in globals())"), "C.", code("print(x)"), "D."]
     chat = await told(store, replies, message("c"), rebuild(), message("d"))
     lost, made, asked = chat.delivered
-    assert (lost.outcome.lost, lost.outcome.rebuild) == (STATE_BEHIND, 3)
+    assert (lost.outcome.lost, lost.outcome.rebuild) == (STATE_BEHIND, 4)
     assert outputs(lost) == ["1 False\n"]
     assert "FileExistsError" in made.outcome.text
     assert replay.STAYS in made.outcome.text
@@ -238,6 +239,25 @@ async def test_a_rebuild_where_nothing_ran_and_one_whose_file_is_gone_are_senten
     assert chat.delivered[0].outcome.ending is Ending.FAILED
     assert "holds no such file" in chat.delivered[0].outcome.text
     assert chat.delivered[0].outcome.rebuild == 1
+
+
+async def test_a_step_whose_secret_was_left_out_of_the_record_does_not_run_again(monkeypatch):
+    store = MemoryStore()
+    thread = await forgotten(store, monkeypatch, code("x = 1"), code("key = 'ghp_" + "a1" * 18 + "'"), "A.")
+    chat = await told(store, [], rebuild(thread=thread))
+    (turn,) = chat.delivered
+    assert "A secret was left out of the record of question 1, step 2, so it cannot run again. 1 of 2" in turn.outcome.text
+    assert len(turn.steps) == 1
+
+
+@pytest.mark.needs("docker", "image")
+async def test_a_state_is_rebuilt_on_docker_after_its_container_was_removed(monkeypatch, docker_image):
+    monkeypatch.setattr("tests.test_service.ProcessSandbox", lambda isolation: DockerSandbox(image=docker_image))
+    store = MemoryStore()
+    thread = await forgotten(store, monkeypatch, code("import pandas\nframe = pandas.DataFrame({'n': [1, 2]})"), "A.")
+    chat = await told(store, ["I do not know.", code("print(frame.n.sum())"), "B."], message("c", thread), rebuild(thread=thread), message("d", thread))
+    assert chat.delivered[0].outcome.lost == STATE_LOST
+    assert outputs(chat.delivered[2]) == ["3\n"]
 
 
 async def test_the_model_and_exports_know_of_a_rebuild_and_do_not_repeat_its_code(store, monkeypatch):
