@@ -14,7 +14,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from codeact_bot.errors import ConfigurationInvalid
-from codeact_bot.types import Access, Bounds, Limits, Price, Resources
+from codeact_bot.types import Access, Bounds, Limits, People, Price, Rates, Resources
 
 
 def data_folder() -> Path:
@@ -83,6 +83,24 @@ class Settings(BaseSettings):
         "own",
         description="What can be answered in the web chat: its own conversations; other platforms', too, here alone; or there as well, if asked for.",
     )
+    oidc_issuer: str = Field("", description="Server that signs people in, by OpenID Connect: https://accounts.google.com; docs/access.md.")
+    oidc_client_id: str = Field("", description="Client id that it gave the web chat.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="Client secret that it gave the web chat.")
+    oidc_scopes: str = Field("openid email profile", description="What is asked of it.")
+    proxy_addresses: tuple[str, ...] = Field(
+        (), description='Addresses of proxies before the web chat whose headers are trusted, as a JSON list: ["10.0.0.7", "10.1.0.0/16"].'
+    )
+    proxy_user_header: str = Field(
+        "", description="Header in which those proxies name the person whom they signed in, such as X-Forwarded-User; empty: they sign nobody in."
+    )
+    proxy_email_header: str = Field("", description="Header in which they give the person's e-mail address.")
+    session_hours: float = Field(168.0, gt=0, description="Hours after which one has to sign in to the web chat again.")
+    people: People = Field(
+        People(), description='Who may use the web chat where people sign in, and as what, as JSON lists: CODEACT_PEOPLE__ALLOW=\'["@example.org"]\'.'
+    )
+    rates: Rates = Field(
+        Rates(), description="How many requests the web chat and its API take in a minute; one that changes something counts as ten."
+    )
     access: Access = Field(
         Access(),
         description='Who may use the bot on chat platforms, as JSON lists: CODEACT_ACCESS__ALLOW=\'["slack:channel:C1", "discord:role:7"]\'.',
@@ -132,9 +150,9 @@ class Settings(BaseSettings):
             raise ValueError(f"there is no time zone {value!r}; write one such as Europe/Berlin")
         return value
 
-    @field_validator("resources", "limits", "bounds")
+    @field_validator("resources", "limits", "bounds", "rates")
     @classmethod
-    def _positive(cls, value: Resources | Limits | Bounds) -> Resources | Limits | Bounds:
+    def _positive(cls, value: Resources | Limits | Bounds | Rates) -> Resources | Limits | Bounds | Rates:
         for field in fields(value):
             if getattr(value, field.name) <= 0:
                 raise ValueError(f"{field.name} must be greater than 0")

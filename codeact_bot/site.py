@@ -13,12 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk
 from codeact_bot.settings import Settings
 from codeact_bot.types import Author
 
 if TYPE_CHECKING:
-    from adapters.web import WebAdapter
+    from adapters.web import Gate, WebAdapter
+
+NOBODY = (
+    "People sign in to the web chat, but nobody may use it yet. Say who: CODEACT_PEOPLE__ALLOW='[\"@example.org\"]', "
+    "or an e-mail address in CODEACT_PEOPLE__ADMINS; see docs/access.md."
+)
 
 
 def web(settings: Settings, desk: Desk, announce: Callable[[str], None]) -> WebAdapter:
@@ -27,6 +33,7 @@ def web(settings: Settings, desk: Desk, announce: Callable[[str], None]) -> WebA
     Without an address of one's own choice, another port will do where that of the default is taken.
     """
     from adapters.web import Site, WebAdapter
+    from adapters.web.proxy import Proxies
 
     owner = Author(id=getpass.getuser(), name=getpass.getuser())
     secret = settings.web_secret.get_secret_value() or kept_secret(settings.data / "web-secret")
@@ -38,8 +45,35 @@ def web(settings: Settings, desk: Desk, announce: Callable[[str], None]) -> WebA
         or_any_port="web" not in settings.model_fields_set,
         answers=settings.web_answers,
         file_bytes=settings.bounds.file_bytes,
+        session_seconds=round(settings.session_hours * 3600),
+        rates=settings.rates,
+        proxies=Proxies.of(settings.proxy_addresses),
     )
-    return WebAdapter(site, desk, announce)
+    return WebAdapter(site, desk, announce, gate(settings))
+
+
+def gate(settings: Settings) -> Gate | None:
+    """Make the gate by which a team comes in; None where there is only the link. Raises ConfigurationInvalid."""
+    people, issuer, header = settings.people, settings.oidc_issuer, settings.proxy_user_header
+    if not issuer and not header:
+        return None
+    if issuer and header:
+        raise ConfigurationInvalid("CODEACT_OIDC_ISSUER and CODEACT_PROXY_USER_HEADER are both set. Decide who signs people in, and unset the other.")
+    if not (people.allow or people.auditors or people.admins):
+        raise ConfigurationInvalid(NOBODY)
+    if header:
+        from adapters.web.proxy import Proxies, ProxyGate
+
+        if not settings.proxy_addresses:
+            raise ConfigurationInvalid("CODEACT_PROXY_USER_HEADER needs CODEACT_PROXY_ADDRESSES: anybody else could send that header, too.")
+        return ProxyGate(Proxies.of(settings.proxy_addresses), people, user=header, email=settings.proxy_email_header)
+    from adapters.web.oidc import Issuer, OidcGate
+
+    secret = settings.oidc_client_secret.get_secret_value()
+    if not settings.oidc_client_id or not secret:
+        raise ConfigurationInvalid("CODEACT_OIDC_ISSUER needs CODEACT_OIDC_CLIENT_ID and CODEACT_OIDC_CLIENT_SECRET beside it; see docs/access.md.")
+    trusted = Issuer(address=issuer, client_id=settings.oidc_client_id, client_secret=secret, scopes=settings.oidc_scopes)
+    return OidcGate(trusted, people, settings.web_url)
 
 
 def installed() -> bool:

@@ -683,6 +683,43 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Who may use the web chat, and as what, where people sign in.
+
+    An entry is an e-mail address, a domain (`@example.org`), a subject (`sub:4711`), with Sign in with Slack a workspace or a user
+    (`slack:workspace:T1`, `slack:user:U1`), or `*` for everybody who can sign in.
+    """
+
+    allow: tuple[str, ...] = ()
+    """Who may ask, and see what they take part in."""
+    auditors: tuple[str, ...] = ()
+    """Who may read everything, and every look at others' conversations is recorded."""
+    admins: tuple[str, ...] = ()
+    """Who may do everything."""
+
+    def role(self, subjects: Collection[str]) -> Role | None:
+        """What somebody is who is all these subjects: the most that any list says; None where none names them."""
+        listed = {Role.ADMIN: self.admins, Role.AUDITOR: self.auditors, Role.MEMBER: self.allow}
+        known = {_folded(subject) for subject in subjects}
+        return next((role for role, entries in listed.items() if not known.isdisjoint(map(_folded, entries))), None)
+
+
+def _folded(subject: str) -> str:
+    """Return an e-mail address or domain in small letters, and ids as they are."""
+    return subject if subject.startswith(("sub:", "slack:")) else subject.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """How many requests the web chat and its API take in a minute; one that changes something counts as ten."""
+
+    viewer: float = 600.0
+    """Of one person, or one token."""
+    address: float = 3000.0
+    """Of one address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """A secret by which a program uses the API."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
@@ -37,21 +38,33 @@ class Viewer:
         return Author(id=self.id, name=self.name)
 
     @property
+    def may_ask(self) -> bool:
+        """Whether they may ask at all, and not only read."""
+        return not self.roles.isdisjoint({Role.MEMBER, Role.ADMIN})
+
+    @property
     def sees_all(self) -> bool:
         """Whether other people's conversations are open to them."""
         return not self.roles.isdisjoint({Role.AUDITOR, Role.ADMIN})
 
+    def takes_part(self, thread: Thread) -> bool:
+        """Whether they wrote in a conversation, or somebody permitted them to act there."""
+        return self.id in thread.people or self.id in thread.permitted
+
     def may_see(self, thread: Thread) -> bool:
         """Whether a conversation is open to them."""
-        return self.sees_all or self.id in thread.people
+        return self.sees_all or self.takes_part(thread)
 
     def may_write(self, thread: Thread) -> bool:
         """Whether they may ask in a conversation, and stop and retry what is asked there."""
-        return Role.ADMIN in self.roles or self.id in thread.people
+        return self.may_ask and (Role.ADMIN in self.roles or self.takes_part(thread))
 
 
 class Gate(Protocol):
     """How people come in; one of these per site."""
+
+    remedy: str
+    """A sentence for strangers: how to come in."""
 
     def routes(self) -> list[BaseRoute]:
         """Further pages that it needs, reachable without being known."""
@@ -65,6 +78,8 @@ class Gate(Protocol):
 
 class TokenGate:
     """Lets the person in who started the program, by a link that works once; the session's cookie does afterwards."""
+
+    remedy = "Open the link that the terminal shows, or send a token."
 
     def __init__(self, viewer: Viewer, announce: Callable[[str], None]) -> None:
         """Make the first link's token; `announce` is told when a used link was opened and another token is needed."""
@@ -94,7 +109,12 @@ class TokenGate:
         self.token = secrets.token_urlsafe(24)
         request.session.update(viewer=self._viewer.id, csrf=secrets.token_urlsafe(24))
         log.info("Somebody came in by the link", extra={"action": "sign in"})
-        return RedirectResponse(str(request.url.remove_query_params("token").replace(scheme="", netloc="")), 303)
+        return RedirectResponse(local(request.url.remove_query_params("token")), 303)
+
+
+def local(url: URL) -> str:
+    """Return an address without its site, so that it cannot lead to another one."""
+    return "/" + url.path.lstrip("/\\") + (f"?{url.query}" if url.query else "")
 
 
 def _digest(token: str) -> str:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from adapters.web.access import Gate, TokenGate, Viewer
-from adapters.web.app import make_app
+from adapters.web.app import Terms, make_app
 from adapters.web.hub import Hub
+from adapters.web.proxy import Proxies
 from adapters.web.reply import WebReply
 from adapters.web.server import bind, serve
 from adapters.web.state import Answers, Web
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import WEB, Author, Role, Turn
+from codeact_bot.types import WEB, Author, Rates, Role, Turn
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,10 @@ class Site:
     answers: Answers = "own"
     file_bytes: int = 16 * 1024 * 1024
     """Size of one file that people may send in."""
+    session_seconds: int = 7 * 24 * 60 * 60
+    """How long one stays signed in."""
+    rates: Rates = Rates()
+    proxies: Proxies = Proxies()
 
 
 class WebAdapter:
@@ -72,18 +77,23 @@ class WebAdapter:
             base = self._site.url.rstrip("/") or _address(bound)
             gate = self._gate or self._token_gate(base)
             web = Web(desk=self._desk, inbox=inbox, hub=self._hub, answers=self._site.answers, file_bytes=self._site.file_bytes)
-            app = make_app(
-                web,
-                gate,
-                secret=self._site.secret,
-                names=[name for name in (urlsplit(base).hostname, self._host) if name],
-                cookie=f"codeact-{bound.getsockname()[1]}",
-                secure=base.startswith("https:"),
-                body_limit=BODY,
-            )
+            app = make_app(web, gate, self._terms(base, bound))
             if self._gate is not None:
                 self._announce(base)
             await serve(app, bound, self._leaving, web.closing.set)
+
+    def _terms(self, base: str, bound: socket.socket) -> Terms:
+        secure = base.startswith("https:")
+        return Terms(
+            secret=self._site.secret,
+            names=[name for name in (urlsplit(base).hostname, self._host) if name],
+            cookie="__Host-codeact" if secure else f"codeact-{bound.getsockname()[1]}",
+            secure=secure,
+            body_limit=BODY,
+            session_seconds=self._site.session_seconds,
+            rates=self._site.rates,
+            proxies=self._site.proxies,
+        )
 
     def leave(self) -> None:
         """Stop serving."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,15 +20,16 @@ from starlette.staticfiles import StaticFiles
 from adapters.web import deeds, downloads, follow, pages
 from adapters.web.access import Gate
 from adapters.web.guards import Bounded, Entrance, KnownHosts, SafeHeaders
+from adapters.web.pace import Pace, Paced, viewer_key
+from adapters.web.proxy import Proxies
 from adapters.web.state import HERE, Web, page
 from codeact_bot.errors import FileRefused, StoreUnavailable, ThreadNotFound, TurnNotFound
+from codeact_bot.types import Rates
 
 log = logging.getLogger(__name__)
 
-OPEN = ("/static/", "/s/")
-"""Beginnings of the paths that strangers may ask for."""
-SESSION_SECONDS = 7 * 24 * 60 * 60
-"""How long one stays signed in."""
+OPEN = ("/static/", "/s/", "/signed-out")
+"""Paths that strangers may ask for, and the beginnings of such ones."""
 STATUS: dict[type[Exception], int] = {ThreadNotFound: 404, TurnNotFound: 404, FileRefused: 400, StoreUnavailable: 503}
 
 
@@ -40,6 +42,8 @@ def routes() -> Sequence[BaseRoute]:
         *reading("/t/{thread}"),
         *writing("/t/{thread}"),
         *reading("/s/{secret}"),
+        Route("/sign-out", deeds.sign_out, methods=["POST"]),
+        Route("/signed-out", pages.signed_out),
         Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
     ]
 
@@ -73,19 +77,48 @@ def writing(base: str) -> Sequence[BaseRoute]:
     ]
 
 
-def make_app(web: Web, gate: Gate, *, secret: str, names: Sequence[str], cookie: str, secure: bool, body_limit: int) -> Starlette:
-    """Make the site; `names` are the hosts it answers to, `secure` tells that people reach it by HTTPS."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms the site is served."""
+
+    secret: str
+    """Key that signs sessions."""
+    names: Sequence[str]
+    """The hosts it answers to."""
+    cookie: str
+    """Name of the session's cookie."""
+    secure: bool
+    """Whether people reach it by HTTPS."""
+    body_limit: int
+    """Bytes of one request at most."""
+    session_seconds: int
+    """How long one stays signed in."""
+    rates: Rates
+    proxies: Proxies
+
+
+def make_app(web: Web, gate: Gate, terms: Terms) -> Starlette:
+    """Make the site."""
     handlers: dict[Any, Any] = {HTTPException: refused, **dict.fromkeys(STATUS, failed)}
+    open_paths = (*OPEN, *(route.path for route in gate.routes() if isinstance(route, Route)))
     app = Starlette(
         routes=[*routes(), *gate.routes()],
         exception_handlers={**handlers, Exception: broken},
         middleware=[
-            Middleware(SafeHeaders),
+            Middleware(SafeHeaders, secure=terms.secure),
             Middleware(ExceptionMiddleware, handlers=handlers),
-            Middleware(KnownHosts, names=names),
-            Middleware(Bounded, limit=body_limit),
-            Middleware(SessionMiddleware, secret_key=secret, session_cookie=cookie, max_age=SESSION_SECONDS, https_only=secure),
-            Middleware(Entrance, gate=gate, open_paths=(*OPEN, *(route.path for route in gate.routes() if isinstance(route, Route)))),
+            Middleware(Paced, pace=Pace(terms.rates.address), whom=terms.proxies.address),
+            Middleware(KnownHosts, names=terms.names),
+            Middleware(Bounded, limit=terms.body_limit),
+            Middleware(
+                SessionMiddleware,
+                secret_key=terms.secret,
+                session_cookie=terms.cookie,
+                max_age=terms.session_seconds,
+                https_only=terms.secure,
+            ),
+            Middleware(Entrance, gate=gate, token=web.desk.token, open_paths=open_paths),
+            Middleware(Paced, pace=Pace(terms.rates.viewer), whom=viewer_key),
         ],
     )
     app.state.web = web
@@ -95,7 +128,7 @@ def make_app(web: Web, gate: Gate, *, secret: str, names: Sequence[str], cookie:
 async def refused(request: Request, error: Exception) -> Response:
     """Say why something was refused."""
     assert isinstance(error, HTTPException)
-    return _sentence(request, error.status_code, error.detail)
+    return _sentence(request, error.status_code, error.detail, error.headers)
 
 
 async def failed(request: Request, error: Exception) -> Response:
@@ -108,7 +141,10 @@ async def broken(request: Request, error: Exception) -> Response:
     return _sentence(request, 500, "Something went wrong here. The log of codeact-bot has the details.")
 
 
-def _sentence(request: Request, status: int, text: str) -> Response:
+def _sentence(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     if "text/html" in request.headers.get("accept", ""):
-        return page(request, "sentence.html", status=status, title=text.partition(". ")[0].rstrip("."), rest=text.partition(". ")[2])
-    return PlainTextResponse(text, status)
+        answer: Response = page(request, "sentence.html", status=status, title=text.partition(". ")[0].rstrip("."), rest=text.partition(". ")[2])
+    else:
+        answer = PlainTextResponse(text, status)
+    answer.headers.update(headers or {})
+    return answer

@@ -6,19 +6,16 @@ import secrets
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from adapters.common.files import free_name
-from adapters.render import size_text
-from adapters.web.rooms import READ_ONLY, Room, address, room_of, writable
+from adapters.web.rooms import READ_ONLY, Room, address, asker, room_of, writable
 from adapters.web.state import Web, page, viewer_of, web_of
+from adapters.web.uploads import files_of, form_of
 from codeact_bot.types import WEB, File, Incoming, ThreadId, Turn
 
-FILES = 20
-"""Files of one question."""
 DAYS = (1, 7, 30, 90)
 """How long a link may be good."""
 NOTHING = "Write a question, or attach a file."
@@ -27,7 +24,7 @@ NO_PLACE = "Nothing was asked there yet, so I do not know where to post the answ
 
 async def begin(request: Request) -> Response:
     """Ask the first question of a new conversation."""
-    viewer, thread = viewer_of(request), ThreadId(f"{WEB}{secrets.token_hex(12)}")
+    viewer, thread = asker(request), ThreadId(f"{WEB}{secrets.token_hex(12)}")
     text, files, key, _ = await _asked(request)
     await web_of(request).inbox.accept(Incoming(id=key, thread=thread, author=viewer.author, text=text, files=files))
     return _go(thread)
@@ -58,8 +55,8 @@ async def _place(web: Web, room: Room) -> str:
 
 async def _asked(request: Request) -> tuple[str, tuple[File, ...], str, bool]:
     """Read a question: its text, its files, a key that tells it from others, and whether its answer is to be posted elsewhere, too."""
-    async with request.form(max_files=FILES, max_fields=10, max_part_size=1024 * 1024) as form:
-        text, files = _text(form, "text").strip(), await _files(form, web_of(request).file_bytes)
+    async with form_of(request, web_of(request).file_bytes) as form:
+        text, files = _text(form, "text").strip(), await files_of(form)
         key, there = _text(form, "key")[:64], _text(form, "there") == "on"
     if not text and not files:
         raise HTTPException(400, NOTHING)
@@ -69,18 +66,6 @@ async def _asked(request: Request) -> tuple[str, tuple[File, ...], str, bool]:
 def _text(form: FormData, name: str) -> str:
     value = form.get(name, "")
     return value if isinstance(value, str) else ""
-
-
-async def _files(form: FormData, limit: int) -> tuple[File, ...]:
-    files: dict[str, File] = {}
-    for upload in form.getlist("files"):
-        if not isinstance(upload, UploadFile) or not upload.filename:
-            continue
-        name = free_name(upload.filename, files)
-        if (upload.size or 0) > limit:
-            raise HTTPException(413, f"{name} is larger than {size_text(limit)}, which is as much as one file may have.")
-        files[name] = File.of(name, await upload.read())
-    return tuple(files.values())
 
 
 async def stop(request: Request) -> Response:
@@ -139,6 +124,12 @@ async def _forked(request: Request, room: Room, turn: Turn, *, before: bool) -> 
     made = await web.desk.fork(room.id, ids.index(turn.id) + (not before), WEB.rstrip(":"))
     await web.desk.permit(made.thread, viewer_of(request).id)
     return made.thread
+
+
+async def sign_out(request: Request) -> Response:
+    """End the session."""
+    request.session.clear()
+    return JSONResponse({"location": "/signed-out"})
 
 
 async def shares(request: Request) -> Response:

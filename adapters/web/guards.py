@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters.web.access import Gate
+from adapters.web.access import Gate, Viewer
+from codeact_bot.types import Token
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
@@ -35,15 +36,20 @@ WRONG_HOST = "This address is not mine. Set CODEACT_WEB_URL to the address under
 WRONG_ORIGIN = "This request comes from another site."
 NO_TOKEN = "This page is out of date. Load it again."  # noqa: S105
 TOO_LARGE = "This is more than can be taken at once."
-STRANGER = "I do not know you. Open the link that the terminal shows."
+STRANGER = "I do not know you. {}"
+NO_SUCH_TOKEN = "This token is not good: it is unknown, was revoked, or its time is over."  # noqa: S105
+API = "/api/"
+TOKENS = "token"
+"""What the ids of programs end with: `ci@token`."""
 
 
 class SafeHeaders:
     """Adds the headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an app."""
+    def __init__(self, app: ASGIApp, secure: bool) -> None:
+        """Wrap an app; where it is `secure`, browsers are told never to come without HTTPS."""
         self._app = app
+        self._headers = HEADERS | ({"strict-transport-security": "max-age=31536000"} if secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -51,7 +57,7 @@ class SafeHeaders:
         async def adding(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -118,28 +124,53 @@ class Bounded:
 
 
 class Entrance:
-    """Lets in those whom the gate knows, and everybody to the pages that are open; `request.state.viewer` is who it is, or None."""
+    """Lets in those whom the gate knows, programs by their tokens, and everybody to the pages that are open.
 
-    def __init__(self, app: ASGIApp, gate: Gate, open_paths: Collection[str]) -> None:
-        """Ask this gate; paths that begin with one of `open_paths` are open."""
+    `request.state.viewer` is who it is, or None.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate, token: Callable[[str], Awaitable[Token | None]], open_paths: Collection[str]) -> None:
+        """Ask this gate, and `token` for secrets; an open path that ends with `/` opens all below it."""
         self._app = app
         self._gate = gate
-        self._open = tuple(open_paths)
+        self._token = token
+        self._open = frozenset(open_paths)
+        self._open_below = tuple(path for path in open_paths if path.endswith("/"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on. Raises HTTPException."""
         request = Request(scope, receive)
+        path, secret = scope["path"], _secret(request)
+        if secret is not None and path.startswith(API):
+            request.state.viewer = await self._program(secret)
+            await self._app(scope, receive, send)
+            return
         viewer = await self._gate.viewer(request)
-        if viewer is None and not scope["path"].startswith(self._open):
+        if viewer is None and path not in self._open and not path.startswith(self._open_below):
             answer = await self._gate.stranger(request)
             if answer is None:
-                raise HTTPException(401, STRANGER)
+                raise HTTPException(401, STRANGER.format(self._gate.remedy), headers={"WWW-Authenticate": "Bearer"})
             await answer(scope, receive, send)
             return
         if viewer is not None and scope["method"] not in SAFE and not _same_page(request):
             raise HTTPException(403, NO_TOKEN)
         request.state.viewer = viewer
         await self._app(scope, receive, send)
+
+    async def _program(self, secret: str) -> Viewer:
+        token = await self._token(secret)
+        if token is None:
+            raise HTTPException(401, NO_SUCH_TOKEN, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        return Viewer(id=f"{token.name}@{TOKENS}", name=token.name, roles=frozenset({token.role}))
+
+
+def _secret(request: Request) -> str | None:
+    """The token that a request carries; None where it carries none. No page of another site can make a browser send one."""
+    given = request.headers.get("authorization")
+    if given is None:
+        return None
+    kind, _, secret = given.partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else ""
 
 
 def _same_page(request: Request) -> bool:

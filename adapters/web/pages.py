@@ -126,6 +126,11 @@ async def conversation(request: Request) -> Response:
     )
 
 
+async def signed_out(request: Request) -> Response:
+    """Say that one is signed out."""
+    return page(request, "sentence.html", title="You are signed out", rest="")
+
+
 async def earlier(request: Request) -> Response:
     """The turns before one, to be put above it."""
     web, room = web_of(request), await room_of(request)

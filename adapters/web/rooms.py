@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
@@ -13,11 +14,14 @@ from adapters.render import one_line
 from adapters.web.access import Viewer
 from adapters.web.state import Web, viewer_of, web_of
 from codeact_bot.errors import ThreadNotFound, TurnNotFound
-from codeact_bot.types import WEB, File, Thread, ThreadId, Turn
+from codeact_bot.types import WEB, Deed, Entry, File, Thread, ThreadId, Turn, now
 
-NOT_YOURS = "This conversation is not open to you. Ask somebody who takes part in it for a link, or an admin of this bot."
+NOT_YOURS = "There is no such conversation, or it is not open to you. Ask somebody who takes part in it for a link."
+ONLY_READING = "You can read, but not ask."
 READ_ONLY = "You can read this conversation, but not write in it."
 NO_LINK = "This link is not good any more. It was made void, or its time is over."
+RECORDED = 600
+"""Seconds in which looking at the same conversation in the same way is recorded once."""
 NO_FILE = "There is no such file in this answer."
 
 
@@ -89,19 +93,47 @@ async def room_of(request: Request) -> Room:
         if share is None:
             raise HTTPException(404, NO_LINK)
         return Room(thread=await web.desk.thread(share.thread), base=f"/s/{quote(secret, safe='')}", may_write=False, may_fork=False)
-    return await _own(web, viewer_of(request), ThreadId(request.path_params["thread"]))
+    return await _own(request)
 
 
-async def _own(web: Web, viewer: Viewer, thread_id: ThreadId) -> Room:
+async def _own(request: Request) -> Room:
+    """The room of somebody who is known. Conversations that are not open to them answer as those that there are not."""
+    web, viewer, thread_id = web_of(request), viewer_of(request), ThreadId(request.path_params["thread"])
     try:
         thread = await web.desk.thread(thread_id)
     except ThreadNotFound:
-        raise HTTPException(404, "There is no such conversation.") from None
+        raise HTTPException(404, NOT_YOURS) from None
     if not viewer.may_see(thread):
-        raise HTTPException(403, NOT_YOURS)
+        await _record(request, viewer, thread, Deed.REFUSED)
+        raise HTTPException(404, NOT_YOURS)
+    if not viewer.takes_part(thread):
+        await _record(request, viewer, thread, Deed.VIEWED)
     own = thread_id.startswith(WEB)
     may_write = viewer.may_write(thread) and (own or (web.answers != "own" and not thread_id.startswith("terminal:")))
-    return Room(thread=thread, base=address(thread_id), may_write=may_write, may_fork=True, posts=may_write and not own and web.answers == "there")
+    return Room(
+        thread=thread,
+        base=address(thread_id),
+        may_write=may_write,
+        may_fork=viewer.may_ask,
+        posts=may_write and not own and web.answers == "there",
+    )
+
+
+async def _record(request: Request, viewer: Viewer, thread: Thread, deed: Deed) -> None:
+    """Record that somebody looked at, or was refused, a conversation of others; once in ten minutes for each kind of page."""
+    what = f"{request.method} {request.scope['route'].path}"
+    name = f"{deed} {viewer.id} {thread.id} {what} {now().timestamp() // RECORDED:.0f}"
+    key = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
+    turn = str(request.path_params.get("turn", ""))
+    await web_of(request).desk.record(Entry(kind=deed, key=key, author=viewer.author, thread=thread.id, turn=turn, subject=what))
+
+
+def asker(request: Request) -> Viewer:
+    """The person behind a request that begins something of their own. Raises HTTPException."""
+    viewer = viewer_of(request)
+    if not viewer.may_ask:
+        raise HTTPException(403, ONLY_READING)
+    return viewer
 
 
 async def writable(request: Request) -> Room:

@@ -1,0 +1,89 @@
+"""A proxy that signs people in, over real HTTP: whose word counts, and whose does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.web.proxy import Proxies, ProxyGate
+from codeact_bot.errors import ConfigurationInvalid
+from codeact_bot.settings import Settings
+from codeact_bot.site import gate
+from codeact_bot.types import Author, People, Rates
+from tests.web.staff import csrf, served
+
+PEOPLE = People(allow=("@example.org", "sub:bob"), admins=("root@example.org",))
+USER, EMAIL = "X-Forwarded-User", "X-Forwarded-Email"
+
+
+def trusting(*addresses: str) -> ProxyGate:
+    return ProxyGate(Proxies.of(addresses), PEOPLE, user=USER, email=EMAIL)
+
+
+async def test_whom_the_proxy_names_is_let_in() -> None:
+    async with served(trusting("127.0.0.0/8")) as place, place.client() as client:
+        for headers, name in (({USER: "ada", EMAIL: "ada@example.org"}, "ada@proxy"), ({USER: "eve@example.org"}, "eve@example.org"), ({USER: "bob"}, "bob@proxy")):
+            page = await client.get("/", headers=headers)
+            assert page.status_code == 200
+            asked = await client.post("/new", data={"text": "Mine?"}, headers={**headers, "x-csrf-token": csrf(page.text)})
+            assert asked.status_code == 200
+            assert place.core.accepted[-1].author == Author(id=name, name=headers[USER])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(USER, "")],
+        [(USER, "ada")],
+        [(USER, "bob"), (USER, "root@example.org")],
+        [(USER, "bob"), (EMAIL, "bob@example.org"), (EMAIL, "root@example.org")],
+        [("X_Forwarded_User", "bob")],
+        [(USER, "ada@evil.example")],
+    ],
+)
+async def test_who_is_not_named_once_or_not_listed_is_refused(headers: list[tuple[str, str]]) -> None:
+    async with served(trusting("127.0.0.1")) as place, place.client() as client:
+        refused = await client.get("/", headers=headers)
+        assert refused.status_code == 401
+        assert ProxyGate.remedy in refused.text
+
+
+async def test_nobody_else_can_name_anybody() -> None:
+    async with served(trusting("10.0.0.7")) as place, place.client() as client:
+        assert (await client.get("/", headers={USER: "bob"})).status_code == 401
+        assert (await client.get("/", headers={USER: "bob", "X-Forwarded-For": "10.0.0.7"})).status_code == 401
+
+
+async def test_a_session_of_before_is_nobody_without_the_header() -> None:
+    async with served(trusting("127.0.0.1")) as place, place.client() as client:
+        assert (await client.get("/", headers={USER: "bob"})).status_code == 200
+        assert client.cookies
+        assert (await client.get("/")).status_code == 401
+
+
+async def test_budgets_are_by_the_address_that_the_proxy_gives() -> None:
+    async with served(trusting("127.0.0.1"), proxies=Proxies.of(["127.0.0.1", "10.0.0.0/8"]), rates=Rates(viewer=1e6, address=3)) as place, place.client() as client:
+        ways = ["1.2.3.4", "9.9.9.9, 1.2.3.4", "1.2.3.4, 10.0.0.9"]
+        assert [(await client.get("/signed-out", headers={"X-Forwarded-For": way})).status_code for way in ways] == [200] * 3
+        assert (await client.get("/signed-out", headers={"X-Forwarded-For": "1.2.3.4"})).status_code == 429
+        assert (await client.get("/signed-out", headers={"X-Forwarded-For": "1.2.3.5"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"oidc_issuer": "https://a.example", "proxy_user_header": USER}, "both set"),
+        ({"oidc_issuer": "https://a.example", "oidc_client_id": "c", "oidc_client_secret": "s"}, "nobody may use it yet"),
+        ({"oidc_issuer": "https://a.example", "people": PEOPLE}, "CODEACT_OIDC_CLIENT_ID"),
+        ({"proxy_user_header": USER, "people": PEOPLE}, "needs CODEACT_PROXY_ADDRESSES"),
+        ({"proxy_user_header": USER, "proxy_addresses": ["10.0.0.0/33"], "people": PEOPLE}, "CODEACT_PROXY_ADDRESSES is not a list"),
+    ],
+)
+def test_settings_that_would_let_in_the_wrong_people_are_refused(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigurationInvalid, match=said):
+        gate(Settings(_env_file=None, **given))  # type: ignore[call-arg,arg-type]
+
+
+def test_without_any_the_link_is_the_way_in() -> None:
+    assert gate(Settings(_env_file=None)) is None  # type: ignore[call-arg]
+    assert gate(Settings(_env_file=None, proxy_addresses=("10.0.0.7",))) is None  # type: ignore[call-arg]
