@@ -21,6 +21,7 @@ from codeact_bot.service import Service
 from codeact_bot.sessions import Sessions
 from codeact_bot.settings import Settings
 from codeact_bot.types import Preparing
+from codeact_bot.upkeep import record_settings, retain
 
 if TYPE_CHECKING:
     from codeact_bot.model.openai import OpenAIModel
@@ -33,6 +34,8 @@ HIBERNATE_SECONDS = 10.0
 """How often to look for sandboxes that nobody uses."""
 SCHEDULE_SECONDS = 1.0
 """How often to look for schedules that are due."""
+RETAIN_SECONDS = 300.0
+"""How often to look for what is kept long enough."""
 REAP_SECONDS = 300.0
 """How often to look for sandboxes of dead workers."""
 
@@ -85,6 +88,7 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
     async with AsyncExitStack() as stack:
         fallbacks: list[str] = []
         store = await stack.enter_async_context(open_store(settings, progress))
+        await record_settings(store, settings, "serve" if strangers else "chat")
         sandbox = await stack.enter_async_context(open_sandbox(settings, progress, strangers=strangers, fell_back=fallbacks.append))
         model = make_model(settings)
         stack.push_async_callback(model.aclose)
@@ -93,6 +97,7 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
         clock = Clock()
         clock.every(HIBERNATE_SECONDS, lambda: sessions.hibernate(settings.hibernate_minutes * 60), "hibernate")
         clock.every(REAP_SECONDS, sandbox.reap, "reap")
+        clock.every(RETAIN_SECONDS, lambda: retain(store, settings.retention), "retain")
         await stack.enter_async_context(clock)
         yield App(
             settings=settings,

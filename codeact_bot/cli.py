@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from codeact_bot import __version__
 from codeact_bot.errors import CodeactError
+from codeact_bot.types import Deed, Receipt
 
 EXAMPLES = """\
 examples:
@@ -48,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
     schedules.add_argument("what", nargs="?", choices=["list", "pause", "resume", "delete"], default="list")
     schedules.add_argument("name", nargs="?", metavar="NAME", help="a schedule's name, as the list shows it")
     _token(commands.add_parser("token", help="make, list and revoke the secrets by which programs use the HTTP API"))
+    _audit(commands.add_parser("audit", help="list, search, add up, export and verify all that ran"))
+    hold = commands.add_parser("hold", help="put a conversation on legal hold, so that nothing of it is removed")
+    hold.add_argument("thread", metavar="THREAD", help="the conversation's id")
+    hold.add_argument("--release", action="store_true", help="let it be removed again")
+    forget = commands.add_parser("forget", help="remove all that a person asked, and what came of it")
+    forget.add_argument("person", metavar="USER", help="the person's id, as U1 or, for one platform alone, as slack:U1")
     _export(commands.add_parser("export", help="write a conversation as Markdown, JSON, a notebook or training data"))
     _platforms(commands)
     return root
@@ -70,6 +77,41 @@ def _history(history: argparse.ArgumentParser) -> None:
     history.add_argument("--since", metavar="WHEN", type=when, help="a date (2026-11-01) or an age (90m, 12h, 7d)")
     history.add_argument("--until", metavar="WHEN", type=when, help="likewise")
     history.add_argument("--limit", metavar="N", type=positive, default=20, help="at most so many turns (default 20)")
+
+
+def _audit(audit: argparse.ArgumentParser) -> None:
+    audit.add_argument("what", nargs="?", choices=["list", "show", "totals", "records", "export", "verify"], default="list", help="default: list")
+    audit.add_argument("turn", nargs="?", metavar="TURN", help="show: a run's id, as the list has it")
+    filters = {
+        "thread": "ID", "person": "NAME", "platform": "NAME", "channel": "ID", "error": "TYPE", "model": "NAME", "text": "WORDS", "cursor": "CURSOR",
+    }  # fmt: skip
+    for name, shape in filters.items():
+        audit.add_argument(f"--{name}", metavar=shape, default="", help="the page to go on with" if name == "cursor" else None)
+    audit.add_argument("--status", choices=["answered", "limit", "stopped", "failed", "missed"])
+    audit.add_argument("--min-cost", metavar="DOLLARS", type=float, default=0.0)
+    audit.add_argument("--since", metavar="WHEN", type=when, help="a date (2026-11-01) or an age (90m, 12h, 7d)")
+    audit.add_argument("--until", metavar="WHEN", type=when, help="likewise")
+    audit.add_argument("--limit", metavar="N", type=positive, default=50, help="lines of a page, 1,000 at most (default 50)")
+    audit.add_argument("--by", choices=["person", "channel", "platform", "model", "day"], default="day", help="totals: by what (default day)")
+    audit.add_argument("--kind", metavar="KIND", type=deed, help="records: only of this kind, such as refused or exported")
+    audit.add_argument("--format", choices=["csv", "jsonl", "parquet"], default="csv", help="export: default csv")
+    audit.add_argument("-o", "--output", metavar="FILE", help="export: default standard output")
+    audit.add_argument("--receipt", metavar="RECEIPT", type=receipt, help="verify: what an earlier verification printed")
+
+
+def deed(text: str) -> Deed:
+    """Read a kind of record."""
+    if text not in set(Deed):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(Deed)}")
+    return Deed(text)
+
+
+def receipt(text: str) -> Receipt:
+    """Read a receipt, `NUMBER:HASH`."""
+    if not re.fullmatch(r"[1-9][0-9]{0,17}:[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a receipt that `codeact-bot audit verify` printed")
+    number, _, digest = text.partition(":")
+    return Receipt(number=int(number), hash=digest)
 
 
 def _token(token: argparse.ArgumentParser) -> None:
@@ -143,18 +185,14 @@ async def dispatch(arguments: argparse.Namespace) -> int:
             from codeact_bot.doctor import doctor
 
             return await doctor()
-        case "history":
-            from codeact_bot.archive import history
+        case "history" | "export" | "fork":
+            from codeact_bot import archive
 
-            return await history(arguments)
-        case "export":
-            from codeact_bot.archive import export
+            return await {"history": archive.history, "export": archive.export, "fork": archive.fork}[arguments.command](arguments)
+        case "audit" | "hold" | "forget":
+            from codeact_bot import review
 
-            return await export(arguments)
-        case "fork":
-            from codeact_bot.archive import fork
-
-            return await fork(arguments)
+            return await {"audit": review.audit, "hold": review.hold, "forget": review.forget}[arguments.command](arguments)
         case "schedules":
             if (arguments.what == "list") != (arguments.name is None):
                 raise CodeactError("Write `codeact-bot schedules`, or name one: `codeact-bot schedules pause NAME`.")

@@ -14,7 +14,10 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from codeact_bot.errors import ConfigurationInvalid
-from codeact_bot.types import Access, Bounds, Limits, People, Price, Rates, Resources
+from codeact_bot.types import Access, Bounds, Limits, People, Price, Rates, Resources, Retention
+
+LONGEST = 36_500
+"""Days of the longest retention: a hundred years."""
 
 
 def data_folder() -> Path:
@@ -132,6 +135,7 @@ class Settings(BaseSettings):
     misfire_minutes: float = Field(
         60.0, gt=0, description="Minutes by which a scheduled run may be late, when no worker was running at its time; after that it is only told of."
     )
+    retention: Retention = Field(Retention(), description="How long answered questions are kept, in days.")
     resources: Resources = Field(Resources(), description="What one sandbox may use.")
     limits: Limits = Field(Limits(), description="Every budget of a turn.")
     bounds: Bounds = Field(Bounds(), description="What comes back from one execution at most.")
@@ -150,6 +154,13 @@ class Settings(BaseSettings):
             raise ValueError(f"there is no time zone {value!r}; write one such as Europe/Berlin")
         return value
 
+    @field_validator("retention")
+    @classmethod
+    def _ages(cls, value: Retention) -> Retention:
+        if not all(0 <= days <= LONGEST for days in (value.days, *value.platforms.values())):
+            raise ValueError(f"days must be between 0 and {LONGEST:,}")
+        return value
+
     @field_validator("resources", "limits", "bounds", "rates")
     @classmethod
     def _positive(cls, value: Resources | Limits | Bounds | Rates) -> Resources | Limits | Bounds | Rates:
@@ -165,7 +176,7 @@ class Settings(BaseSettings):
 
     def secrets(self) -> dict[str, str]:
         """The values that must not be written or shown anywhere, by their variables' names; the password inside an address is one by itself."""
-        given = {_variable((name,)): getattr(self, name) for name in type(self).model_fields}
+        given = {variable((name,)): getattr(self, name) for name in type(self).model_fields}
         values = {name: value.get_secret_value() for name, value in given.items() if isinstance(value, SecretStr)}
         values["CODEACT_MONGO_URL's password"] = unquote(urlsplit(values["CODEACT_MONGO_URL"]).password or "")
         return {name: value for name, value in values.items() if value}
@@ -181,10 +192,10 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"  {_variable(item['loc'])}: {item['msg'].lower()}" for item in error.errors(include_input=False)]
+        lines = [f"  {variable(item['loc'])}: {item['msg'].lower()}" for item in error.errors(include_input=False)]
         raise ConfigurationInvalid("These settings are not valid; see docs/settings.md.\n" + "\n".join(lines)) from None
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
+def variable(location: tuple[int | str, ...]) -> str:
     name = "__".join(str(part) for part in location).upper()
     return name if name.startswith(("OPENAI_", "SLACK_", "DISCORD_")) else f"CODEACT_{name}"

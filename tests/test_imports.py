@@ -13,7 +13,7 @@ CORE = DATA | {"codeact_bot.ports"}
 REDACTION = {"codeact_bot.redaction"}
 SERVICE = {"service", "sessions", "pool", "delivery", "keeper", "rebuild", "patience", "audit"}
 TIMES = {"rhythm", "phrases", "schedule"}
-COMMANDS = {"timetable", "tokens", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
+COMMANDS = {"review", "timetable", "tokens", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
 
 MODULES = sorted(path for package in ("codeact_bot", "adapters") for path in (ROOT / package).rglob("*.py"))
@@ -62,7 +62,9 @@ def allowed(name):
         return CORE | {"codeact_bot.agent", "codeact_bot.store", "codeact_bot.notebook"}
     if room == "redaction":
         return DATA
-    if room in ("settings", "log", "notebook", "clock", "verify"):
+    if room == "upkeep":
+        return CORE | {"codeact_bot.settings"}
+    if room in ("settings", "log", "notebook", "clock", "verify", "ledgers"):
         return CORE
     assert room in COMMANDS | {""}, f"{name} has no place in the tree yet: docs/architecture.md says where things live"
     return None
