@@ -77,6 +77,7 @@ class Bench:
             async with Sessions(self.sandbox, self.store, pool=0) as sessions:
                 lease = await self.lease()
                 session = sessions.of(lease.thread)
+                await session.snapshot()
                 await run(session, code)
                 if again:
                     first = await session.snapshot()
@@ -96,6 +97,15 @@ class Bench:
                 stored.append(since(began))
                 sent = sum(part.size for part in state.parts if part.data is not None)
         return statistics.median(waits), statistics.median(here), statistics.median(stored), sent
+
+    async def first(self) -> float:
+        """Milliseconds of a sandbox's first snapshot, of nothing."""
+        times = []
+        for _ in range(self.times):
+            session = await self.sandbox.start("benchmark")
+            times.append(await timed(lambda session=session: session.snapshot(limit=1_000_000)))
+            await session.aclose()
+        return statistics.median(times)
 
     async def woken(self) -> tuple[float, float, float]:
         """Milliseconds to the first result of a cold start, and of a small state's wake-up in the same worker and in another."""
@@ -164,7 +174,7 @@ def since(began: float) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-async def timed(work: Callable[[], Awaitable[None]]) -> float:
+async def timed(work: Callable[[], Awaitable[object]]) -> float:
     """Milliseconds that work takes."""
     began = time.perf_counter()
     await work()
@@ -184,7 +194,7 @@ def ms(value: float) -> str:
 async def column(bench: Bench, asleep: int) -> list[tuple[str, str, str]]:
     """Measure one kind of sandbox; returns rows of figure, value and target."""
     print(f"measuring {bench.sandbox.name} …", flush=True)
-    rows = []
+    rows = [("the first snapshot of a sandbox, of nothing", ms(await bench.first()), "")]
     for name, code, again in (
         ("1,000 small variables", SMALL, ""),
         ("a DataFrame of 50 MB", FRAME, ""),

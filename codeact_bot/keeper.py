@@ -36,7 +36,7 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
 
     def keep(self) -> None:
-        """Begin to save the state as it is now. A step that begins meanwhile waits for the sandbox's part of it, and no longer."""
+        """Begin to save the state as it is now. A step that begins meanwhile waits until the sandbox has looked at everything, and no longer."""
         self._wanted = self._session.unsaved = True
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name=f"state {self._lease.thread}")

@@ -96,10 +96,10 @@ class Session(Protocol):
     async def files(self) -> Sequence[tuple[str, int]]:
         """List the working folder's regular files: names and sizes, sorted, the first 1,000. Raises SandboxLost."""
 
-    async def snapshot(self, *, limit: int, known: Collection[str] = ()) -> Snapshot:
+    async def snapshot(self, *, limit: int, known: Collection[str] = (), taken: Callable[[], None] = lambda: None) -> Snapshot:
         """Capture variables, definitions and the working folder in at most `limit` bytes; parts whose digest is `known` come without theirs.
 
-        Raises SandboxLost, FileRefused when larger.
+        `taken` is called when code may run again, which the snapshot then does not see. Raises SandboxLost, FileRefused when larger.
         """
 
     async def restore(self, snapshot: Snapshot) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -104,13 +104,21 @@ class ThreadSession:
         """List the working folder."""
         return await (await self._session()).files()
 
-    async def snapshot(self, *, limit: int = SNAPSHOT_LIMIT, known: Collection[str] = ()) -> Snapshot:
+    async def snapshot(self, *, limit: int = SNAPSHOT_LIMIT, known: Collection[str] = (), taken: Callable[[], None] = lambda: None) -> Snapshot:
         """Capture the state, before any code that is to run next; parts that the last saved one has, too, come without their bytes."""
+        at = asyncio.Event()
         async with self._order:
-            session = await self._session()
+            session, mark = await self._session(), self.mark or ""
             self._covered = frozenset(self._unsaved)
-            snapshot = await session.snapshot(limit=limit, known=self._known.union(known))
-            return replace(snapshot, mark=self.mark or "")
+            taking = asyncio.create_task(session.snapshot(limit=limit, known=self._known.union(known), taken=at.set))
+            taking.add_done_callback(lambda _: at.set())
+            try:
+                await at.wait()
+            except asyncio.CancelledError:
+                taking.cancel()
+                raise
+        taken()
+        return replace(await taking, mark=mark)
 
     def kept(self, digests: Iterable[str]) -> None:
         """Note which parts the store has, now that the state is saved."""

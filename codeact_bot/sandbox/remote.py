@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
@@ -50,8 +50,8 @@ class RemoteSession:
         self._channel, self._patience = channel, patience
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Answers] = {}
-        self._busy = asyncio.Lock()
-        self._running = 0
+        self._busy, self._saving = asyncio.Lock(), asyncio.Lock()
+        self._running = self._snapping = 0
         self._failure: Exception | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -179,29 +179,31 @@ class RemoteSession:
     async def _files(self) -> Sequence[tuple[str, int]]:
         return sizes(parse((await self._ask("list", {})).body), LISTED)
 
-    async def snapshot(self, *, limit: int, known: Collection[str] = ()) -> Snapshot:
+    async def snapshot(self, *, limit: int, known: Collection[str] = (), taken: Callable[[], None] = lambda: None) -> Snapshot:
         """Capture variables, definitions and the working folder in at most `limit` bytes; parts whose digest is `known` come without theirs.
 
-        Raises SandboxLost, FileRefused when larger.
+        `taken` is called when code may run again, which the snapshot then does not see. Raises SandboxLost, FileRefused when larger.
         """
-        return await self._whole(self._snapshot(limit, known))
+        return await self._whole(self._snapshot(limit, known, taken))
 
-    async def _snapshot(self, limit: int, known: Collection[str]) -> Snapshot:
-        data, told = bytearray(), json.dumps(list(known)).encode()
-        async with self._busy, self._request("snapshot", {"seconds": STATE_SECONDS, "limit": limit}, told, seconds=STATE_SECONDS) as answers:
-            self._running = answers.number
-            try:
-                while (frame := await answers.next()).type == "snapshot":
-                    data += frame.body
-                    if len(data) > limit:
-                        raise FileRefused(f"The state of the sandbox is larger than {limit:,} bytes and was not kept.")
-            finally:
-                self._running = 0
-        report = document(frame.body) if frame.body else {}
-        if error := text(report.get("error", frame.text("message")), MESSAGE):
-            raise FileRefused(f"The state of the sandbox could not be kept: {error}")
-        parts = await asyncio.to_thread(states.parts, report.get("parts", []), data, known)
-        return Snapshot(parts=parts, names=texts(report.get("names", []), NAMES), dropped=texts(report.get("dropped", []), NAMES))
+    async def _snapshot(self, limit: int, known: Collection[str], taken: Callable[[], None]) -> Snapshot:
+        arriving, told = states.Arriving(limit), json.dumps(list(known)).encode()
+        async with self._saving, contextlib.AsyncExitStack() as stack:
+            stack.callback(setattr, self, "_snapping", 0)
+            async with self._busy:
+                fields = {"seconds": STATE_SECONDS, "limit": limit}
+                answers = await stack.enter_async_context(self._request("snapshot", fields, told, seconds=STATE_SECONDS))
+                self._running = self._snapping = answers.number
+                try:
+                    while (frame := await answers.next()).type != "done":
+                        arriving.take(frame)
+                finally:
+                    self._running = 0
+            states.check(frame)
+            taken()
+            while arriving.saved is None:
+                arriving.take(await answers.next())
+        return await asyncio.to_thread(arriving.snapshot, known)
 
     async def restore(self, snapshot: Snapshot) -> Sequence[str]:
         """Bring a snapshot back; returns the names that could not be restored. Raises SandboxLost."""
@@ -222,8 +224,8 @@ class RemoteSession:
 
     async def interrupt(self) -> None:
         """Stop the running block: KeyboardInterrupt, then kill after a second. Its `run` returns with status `stopped`. A snapshot is given up."""
-        if self._running:
-            await self._stop(self._running)
+        if self._running or self._snapping:
+            await self._stop(self._running or self._snapping)
 
     async def _stop(self, number: int) -> None:
         with contextlib.suppress(SandboxLost):
@@ -236,6 +238,7 @@ class RemoteSession:
     async def _whole(self, work: Coroutine[object, object, T]) -> T:
         """Let work that is cancelled go on to its end, so that no answer is left unread; a violation closes the channel."""
         task = asyncio.create_task(self._guard(work))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who was cancelled does not ask any more
         return await asyncio.shield(task)
 
     async def _guard(self, work: Coroutine[object, object, T]) -> T:

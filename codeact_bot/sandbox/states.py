@@ -6,11 +6,45 @@ import hashlib
 from collections.abc import Collection, Iterator
 
 from codeact_bot.errors import FileRefused, ProtocolViolated
-from codeact_bot.sandbox.wire import CHUNK, count, items, text
+from codeact_bot.sandbox.results import MESSAGE, NAMES
+from codeact_bot.sandbox.wire import CHUNK, Frame, count, document, items, text, texts
 from codeact_bot.types import Part, Snapshot
 
 PARTS = 1000
 """Parts of one snapshot at most."""
+
+
+class Arriving:
+    """A snapshot that arrives: the bytes of its parts, and what they are."""
+
+    def __init__(self, limit: int) -> None:
+        self.saved: Frame | None = None
+        """The last frame of it, which holds the report."""
+        self._data = bytearray()
+        self._limit = limit
+
+    def take(self, frame: Frame) -> None:
+        """Take in the next frame. Raises FileRefused beyond the limit."""
+        if frame.type == "saved":
+            self.saved = frame
+        self._data += frame.body if frame.type == "snapshot" else b""
+        if len(self._data) > self._limit:
+            raise FileRefused(f"The state of the sandbox is larger than {self._limit:,} bytes and was not kept.")
+
+    def snapshot(self, known: Collection[str]) -> Snapshot:
+        """Make the snapshot of it. Raises FileRefused where there is none, ProtocolViolated."""
+        assert self.saved is not None
+        check(self.saved)
+        report = document(self.saved.body)
+        found = parts(report.get("parts", []), self._data, known)
+        return Snapshot(parts=found, names=texts(report.get("names", []), NAMES), dropped=texts(report.get("dropped", []), NAMES))
+
+
+def check(frame: Frame) -> None:
+    """Raise FileRefused where a frame says why there is no snapshot."""
+    report = document(frame.body) if frame.body else {}
+    if error := text(report.get("error", frame.text("message")), MESSAGE):
+        raise FileRefused(f"The state of the sandbox could not be kept: {error}")
 
 
 def parts(report: object, data: bytes | bytearray, known: Collection[str]) -> tuple[Part, ...]:

@@ -18,7 +18,7 @@ MAX_BODY = 16 * 1024 * 1024
 CHUNK = 1024 * 1024
 """Bytes of a file or snapshot that travel in one frame."""
 TYPES = frozenset(
-    ("start", "run", "output", "image", "done", "interrupt", "put", "get", "list", "snapshot", "restore", "ping", "call", "return")
+    ("start", "run", "output", "image", "done", "interrupt", "put", "get", "list", "snapshot", "saved", "restore", "ping", "call", "return")
 )
 
 

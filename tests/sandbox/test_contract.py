@@ -10,7 +10,7 @@ import pytest
 
 from codeact_bot.errors import FileRefused, SandboxLost
 from codeact_bot.ports import Sandbox
-from codeact_bot.types import Bounds, File, Status
+from codeact_bot.types import Bounds, File, Snapshot, Status
 from tests.sandbox.conftest import Tried
 
 LIMIT = 50_000_000
@@ -349,6 +349,60 @@ x = 1;
             assert (await other.run("large[0] = 7.0\nfloat(large.sum() - view.sum()), len(view)")).value == "(52.0, 49990)"
     finally:
         await other.session.aclose()
+
+
+WAITS = """
+import os, time
+class Waits:
+    def __reduce__(self):
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        return int, (7,)
+waits, x = Waits(), 1
+open("f.txt", "w").write("old");
+"""
+"""A state whose saving comes to an end only when later code wants it."""
+
+
+async def saving(tried: Tried) -> asyncio.Task[Snapshot]:
+    """Begin to take a snapshot; returns when code may go on."""
+    assert (await tried.run(WAITS)).status is Status.OK
+    taken = asyncio.Event()
+    taking = asyncio.create_task(tried.session.snapshot(limit=LIMIT, taken=taken.set))
+    await taken.wait()
+    return taking
+
+
+async def test_code_goes_on_while_its_state_is_saved_and_the_snapshot_does_not_see_it(tried: Tried, sandbox: Sandbox) -> None:
+    taking = await saving(tried)
+    assert (await tried.run("x = 2\nopen('f.txt', 'w').write('new')\nx")).value == "2"
+    assert not taking.done()
+    await tried.run("open('go', 'w').close()")
+    other = Tried(await sandbox.start("test"))
+    try:
+        assert await other.session.restore(await taking) == ()
+        assert (await other.run("x, waits, open('f.txt').read(), os.path.exists('go')")).value == "(1, 7, 'old', False)"
+    finally:
+        await other.session.aclose()
+    again = await tried.session.snapshot(limit=LIMIT)
+    assert "x" in again.names
+
+
+@pytest.mark.parametrize("end", ["import os\nos._exit(3)", "import os\nos.kill(saver(), 9)"])
+async def test_a_saving_that_is_killed_is_reported_and_the_session_goes_on(tried: Tried, end: str) -> None:
+    find = """
+def saver():
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with open(f"/proc/{name}/stat") as stat:
+            if stat.read().rpartition(")")[2].split()[1] == str(os.getppid()) and int(name) != os.getpid():
+                return int(name)
+"""
+    taking = await saving(tried)
+    await tried.run(find + end)
+    with pytest.raises(FileRefused, match="too long or too much memory"):
+        await taking
+    await tried.run("waits = None\nkept = 8")
+    assert "kept" in (await tried.session.snapshot(limit=LIMIT)).names
 
 
 async def test_snapshot_larger_than_its_limit_is_refused(tried: Tried) -> None:

@@ -52,6 +52,13 @@ def done(result: object = RESULT, body: bytes | None = None, **fields: object) -
     return lambda frame: encode(Frame(type="done", id=frame.id, fields={**DONE, **fields}, body=content))
 
 
+def saved(report: object, data: bytes = b"") -> Answer:
+    """Answer a snapshot with these bytes and this report."""
+    return lambda frame: b"".join(
+        encode(Frame(type=kind, id=frame.id, body=body)) for kind, body in (("snapshot", data), ("done", b""), ("saved", json.dumps(report).encode()))
+    )
+
+
 def with_result(**changes: object) -> Answer:
     return done({**RESULT, **changes})
 
@@ -193,7 +200,7 @@ async def test_endless_snapshot_is_refused() -> None:
 
 @pytest.mark.parametrize("report", [[], {"names": 5}, {"names": [5]}, {"dropped": "x"}, {"error": 5}])
 async def test_hostile_reports_end_the_session(report: object) -> None:
-    session = await RemoteSession.open(Hostile(done(report)))
+    session = await RemoteSession.open(Hostile(saved(report)))
     with pytest.raises(SandboxLost):
         await session.snapshot(limit=1000)
     assert not session.alive
@@ -226,7 +233,7 @@ async def test_calls_are_answered_that_there_are_no_tools() -> None:
 
 def state(data: bytes, *parts: object) -> Callable[[Frame], bytes]:
     """Answer a snapshot with these bytes, announced as these parts."""
-    return lambda frame: encode(Frame(type="snapshot", id=frame.id, body=data)) + done({"names": ["a"], "parts": list(parts)})(frame)
+    return saved({"names": ["a"], "parts": list(parts)}, data)
 
 
 async def test_snapshot_is_opaque_to_the_host() -> None:
@@ -266,7 +273,7 @@ async def test_a_known_part_comes_without_its_bytes() -> None:
 )
 async def test_parts_that_are_not_what_was_announced_end_the_session(parts: Any) -> None:
     data = b"" if parts and isinstance(parts, list) and isinstance(parts[0], list) and parts[0][2:] == [False] else b"known"
-    channel = Hostile(lambda frame: encode(Frame(type="snapshot", id=frame.id, body=data)) + done({"parts": parts})(frame))
+    channel = Hostile(saved({"parts": parts}, data))
     session = await RemoteSession.open(channel)
     with pytest.raises(SandboxLost):
         await session.snapshot(limit=1000)

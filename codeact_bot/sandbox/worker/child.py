@@ -10,6 +10,7 @@ import linecache
 import os
 import resource
 import signal
+import struct
 import sys
 import types
 
@@ -27,11 +28,12 @@ NAMES = 200
 HIGH = 60
 """The child's own descriptors are at least this high, out of reach of code that closes low ones."""
 CO_COROUTINE = 0x80
+PID = struct.Struct("i")
 OOM_SCORE = "900"
 """Of 1000: whatever runs code is killed for want of memory before the supervisor is."""
 
 
-def become_child(config: dict[str, Any], order: int, say: int, print_to: int) -> NoReturn:
+def become_child(config: dict[str, Any], order: int, say: int, print_to: int, save_to: int) -> NoReturn:
     """Turn a fresh fork into the process that runs code; nothing of the protocol's descriptors stays open in it."""
     status = 1
     try:
@@ -46,9 +48,9 @@ def become_child(config: dict[str, Any], order: int, say: int, print_to: int) ->
                 score.write(OOM_SCORE)
         except OSError:
             pass
-        order, say, print_to = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH) for fd in (order, say, print_to))
+        order, say, print_to, save_to = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH) for fd in (order, say, print_to, save_to))
         os.closerange(0, HIGH)
-        os.closerange(max(order, say, print_to) + 1, 1024)
+        os.closerange(max(order, say, print_to, save_to) + 1, 1024)
         for name, value in config.get("rlimits", {}).items():
             limit = getattr(resource, "RLIMIT_" + name.upper())
             hard = resource.getrlimit(limit)[1]
@@ -58,7 +60,7 @@ def become_child(config: dict[str, Any], order: int, say: int, print_to: int) ->
             except (OSError, ValueError):
                 # macOS refuses some of them.
                 continue
-        Child(order, say, print_to).serve()
+        Child(order, say, print_to, save_to).serve()
         status = 0
     except BaseException:
         import traceback
@@ -71,8 +73,8 @@ def become_child(config: dict[str, Any], order: int, say: int, print_to: int) ->
 class Child:
     """Takes orders from the supervisor."""
 
-    def __init__(self, order: int, say: int, print_to: int) -> None:
-        self._order, self._say = order, say
+    def __init__(self, order: int, say: int, print_to: int, save_to: int) -> None:
+        self._order, self._say, self._save_to = order, say, save_to
         self._pid, self._fork = os.getpid(), 0
         self._orders = bytearray()
         self._armed = False
@@ -119,11 +121,11 @@ class Child:
             frame = decode(self._orders)
         return frame
 
-    def _answer(self, number: int, body: bytes = b"", failed: bool = False) -> None:
+    def _answer(self, number: int, body: bytes = b"", failed: bool = False, saving: int = 0) -> None:
         names = sorted(name for name, value in self._space.items() if not name.startswith("_") and type(value) is not types.ModuleType)
         fields: dict[str, object] = {} if names == self._told else {"names": names[:NAMES]}
         self._told = names
-        write_all(self._say, encode("done", number, body, failed=failed, **fields))
+        write_all(self._say, encode("done", number, body, failed=failed, saving=saving, **fields))
 
     def _interrupted(self, number: int, frame: object) -> None:
         if self._armed:
@@ -220,48 +222,59 @@ class Child:
             self._definitions[name] = node
 
     def _snapshot(self, header: dict[str, Any], known: bytes) -> None:
-        """Let a fork do it: state stays as it is, the memory that it takes is given back, and it can be killed."""
+        """Let a fork do it: state stays as it is, its memory is given back, and it can be killed.
+
+        As soon as the fork has seen the working folder, code may go on: the fork's memory does not change with ours.
+        """
         from . import state  # noqa: F401  # here, so that not every fork imports it anew
 
         out, into = os.pipe()
-        report, answers = b"", bytearray()
+        report = b'{"error": "it took too long or too much memory."}'
         try:
-            self._fork = os.fork()
+            middle = os.fork()
         except OSError as exc:
             report = json.dumps({"error": "no process can be had for it: %s." % exc.strerror}).encode()
         else:
-            if self._fork == 0:
-                self._save(header, json.loads(known), into)
+            if middle == 0:
+                self._leave_saver(header, json.loads(known), into)
+            try:
+                os.waitpid(middle, 0)
+            except ChildProcessError:
+                # Code has chosen not to hear of its processes' ends.
+                pass
         os.close(into)
-        while True:
-            data = os.read(out, CHUNK)
-            if not data:
-                break
-            answers += data
-            frame = decode(answers)
-            while frame is not None:
-                if frame[0]["type"] == "done":
-                    report = frame[1]
-                else:
-                    write_all(self._say, encode("snapshot", header["id"], frame[1]))
-                frame = decode(answers)
+        number = os.read(out, PID.size)
+        self._fork = PID.unpack(number)[0] if number else 0
+        seen = bool(os.read(out, 1))
         os.close(out)
-        if self._fork:
-            os.waitpid(self._fork, 0)
-        self._fork = 0
-        self._answer(header["id"], report or b'{"error": "it took too long or too much memory."}')
+        saver, self._fork = self._fork, 0
+        self._answer(header["id"], b"" if seen else report, saving=saver if seen else 0)
 
-    def _save(self, header: dict[str, Any], known: list[str], into: int) -> NoReturn:
-        from . import state
-
+    def _leave_saver(self, header: dict[str, Any], known: list[str], into: int) -> NoReturn:
+        """Fork once more and end, so that the saver belongs to the supervisor: code that waits for its own processes never meets it."""
         try:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, 1)
-            os.dup2(null, 2)
-            told = state.save(self._space, self._definitions, header["limit"], known, lambda piece: write_all(into, encode("snapshot", 0, piece)))
-            write_all(into, encode("done", 0, told))
+            if os.fork() == 0:
+                os.write(into, PID.pack(os.getpid()))
+                self._save(header, known, into)
         finally:
             os._exit(0)
+
+    def _save(self, header: dict[str, Any], known: list[str], into: int) -> None:
+        from . import state
+
+        os.setpgid(0, 0)
+        try:
+            with open("/proc/self/oom_score_adj", "w") as score:
+                score.write("1000")
+        except OSError:
+            pass
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        number = header["id"]
+        send = lambda piece: write_all(self._save_to, encode("snapshot", number, piece))  # noqa: E731
+        told = state.save(self._space, self._definitions, header["limit"], known, send, lambda: os.write(into, b"."))
+        write_all(self._save_to, encode("saved", number, told))
 
     def _restore(self, header: dict[str, Any], body: bytes) -> None:
         from . import state

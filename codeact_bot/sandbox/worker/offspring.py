@@ -23,8 +23,8 @@ PIPE = 1024 * 1024
 class Offspring:
     """The current child, everything it started, and the pipes to it; `printed` outlives each child."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self._config = config
+    def __init__(self, config: dict[str, Any], save_to: int) -> None:
+        self._config, self._save_to = config, save_to
         self.printed, self._print_to = os.pipe()
         try:
             fcntl(self._print_to, F_SETPIPE_SZ, PIPE)
@@ -52,7 +52,7 @@ class Offspring:
                     return False
                 time.sleep(0.01)
         if self.pid == 0:
-            become_child(self._config, order, say, self._print_to)
+            become_child(self._config, order, say, self._print_to, self._save_to)
         os.close(order)
         os.close(say)
         os.set_blocking(self.order, False)

@@ -68,7 +68,7 @@ class Parts:
 
     def takes(self, size: int) -> bool:
         """Whether data of this size is to be a part of its own."""
-        return size >= LARGE and len(self.report) < PARTS - 1
+        return size >= LARGE and len(self.report) < PARTS // 2
 
 
 class Bounded:
@@ -121,19 +121,24 @@ class Saver(Pickler):  # type: ignore[misc]
         return NotImplemented
 
 
-def save(space: dict[str, Any], definitions: dict[str, ast.stmt], limit: int, known: list[str], send: Callable[[Any], None]) -> bytes:
+def save(
+    space: dict[str, Any], definitions: dict[str, ast.stmt], limit: int, known: list[str], send: Callable[[Any], None], seen: Callable[[], Any]
+) -> bytes:
     """Send the parts that the host does not know; returns the report {names, dropped, parts: [[size, digest, sent]]} or {error}.
 
-    `limit` bounds the bytes of all parts, sent or not.
+    `limit` bounds the bytes of all parts, sent or not; `seen` is called once the working folder is no longer looked at.
     """
     try:
         parts = Parts(limit, known, send)
+        try:
+            files, folders, small = _files(parts)
+        finally:
+            seen()
         current = {name: node for name, node in definitions.items() if _current(space, name, node)}
         defined = [name for name, node in current.items() if not isinstance(node, (ast.Import, ast.ImportFrom))]
         variables = {name: value for name, value in _variables(space).items() if name not in defined}
         variables[DEFAULTS] = {name: _defaults(space[name]) for name in defined if type(space[name]) is types.FunctionType}
         pickled, buffers, dropped = _pickle(variables, space, {id(space[name]): name for name in defined}, parts)
-        files, folders, small = _files(parts)
         sources = [_import(name, value) for name, value in space.items() if type(value) is types.ModuleType]
         sources += [ast.unparse(node) for node in current.values()]
         kept, dropped = (sorted({*names} - {DEFAULTS}) for names in ({*variables, *defined} - {*dropped}, dropped))
@@ -236,7 +241,7 @@ def _dump(value: object, space: dict[str, Any], named: dict[int, str], limit: in
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
-        if len(view) < LARGE or len(aside) >= PARTS // 2:
+        if len(view) < LARGE or len(aside) >= PARTS // 2 - 1:
             return True
         aside.append(view)
         return False

@@ -15,6 +15,7 @@ from .frames import CHUNK, MAX_BODY, decode, encode, size_text
 from .job import AGAIN, Job
 from .offspring import Offspring
 from .processes import end_newer, oom_kills, send, signal_name
+from .saving import LOOK, Saving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self._leave())
         libc.prctl(libc.SET_DUMPABLE, 0)
         libc.prctl(libc.SET_CHILD_SUBREAPER, 1)
-        self._folder, self._child = Folder(), Offspring(self._config)
+        self._saving = Saving(self._send)
+        self._folder, self._child = Folder(), Offspring(self._config, self._saving.say)
         self._kills = oom_kills()
 
     def serve(self) -> None:
@@ -75,14 +77,18 @@ class Supervisor:
             wait, now = None, time.monotonic()
             if self._job is not None:
                 wait = max(0, int((self._job.due() - now) * 1000) + 1)
+            if self._saving.number and len(self._out) <= QUEUE:
+                poll.register(self._saving.said, select.POLLIN)
+            if self._saving.pid:
+                wait = LOOK if wait is None else min(wait, LOOK)
             if self._child.pid and len(self._out) <= QUEUE:
                 poll.register(self._child.heard, select.POLLIN)
                 # Between steps output stays in the pipe: it belongs to the next step.
-                if wait is not None and self._job is not None and self._job.kind != "snapshot":
+                if self._job is not None and self._job.kind != "snapshot":
                     if now >= self._rest:
                         poll.register(self._child.printed, select.POLLIN)
                     else:
-                        wait = min(wait, REST)
+                        wait = REST if wait is None else min(wait, REST)
             self._attend({fd for fd, _ in poll.poll(wait)})
 
     def _attend(self, ready: set[int]) -> None:
@@ -91,9 +97,12 @@ class Supervisor:
         if self._child.heard in ready and not self._child.hear(self._relay):
             self._child.destroy()
             self._bury()
+        if self._saving.said in ready:
+            self._saving.hear()
         if self._woken in ready:
             os.read(self._woken, 4096)
             self._bury()
+        self._saving.check()
         if 0 in ready:
             self._take_requests()
         if self._child.orders:
@@ -143,6 +152,8 @@ class Supervisor:
         elif kind == "interrupt":
             if self._job is not None and self._job.number == header["target"] and not self._job.reason:
                 self._interrupt(self._job, "stopped")
+            elif header["target"] == self._saving.number:
+                self._saving.stop()
         elif kind == "ping":
             self._send("ping", number)
         elif kind in ("put", "get", "list"):
@@ -170,6 +181,8 @@ class Supervisor:
         if self._job is None:
             self._job = Job(header)
             self._steps += header["type"] == "run"
+            if self._job.kind == "snapshot":
+                self._saving.begin(self._job.number, self._job.deadline)
         fields = {key: value for key, value in header.items() if key not in ("type", "id")}
         self._child.orders += encode(header["type"], header["id"], body, step=self._steps, **fields)
 
@@ -197,8 +210,6 @@ class Supervisor:
             return
         if kind in ("image", "call") and job.kind == "run":
             self._send(kind, job.number, body)
-        elif kind == "snapshot" and job.kind == "snapshot":
-            self._send("snapshot", job.number, body)
         elif kind == "done":
             names = header.get("names")
             if isinstance(names, list) and all(isinstance(name, str) for name in names):
@@ -206,6 +217,10 @@ class Supervisor:
             if job.reason and not end_newer(self._child.pid, job.born):
                 self._child.destroy()
                 return
+            if job.kind == "snapshot" and not job.reason and not body and type(header.get("saving")) is int and header["saving"] > 0:
+                self._saving.go_on(header["saving"])
+            elif job.kind == "snapshot":
+                self._saving.forget()
             self._finish(job, body, "error" if header.get("failed") else "ok")
 
     def _finish(self, job: Job, body: bytes, status: str, message: str = "", lost: bool = False) -> None:
@@ -223,6 +238,7 @@ class Supervisor:
             self._loss = None
         elif lost:
             self._loss = self._names
+            self._saving.forget()
         self._names = [] if lost else self._names
         self._send("done", job.number, body, **fields)
         self._job = None
