@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
@@ -14,6 +13,7 @@ from typing import Self, TypeVar
 from codeact_bot.errors import FileRefused, ProtocolViolated, SandboxLost
 from codeact_bot.ports import Channel, Printed
 from codeact_bot.sandbox import states
+from codeact_bot.sandbox.answers import Answers
 from codeact_bot.sandbox.bootstrap import worker_command
 from codeact_bot.sandbox.results import MESSAGE, NAMES, Collector
 from codeact_bot.sandbox.wire import CHUNK, Decoder, Frame, check_name, document, encode, parse, sizes, text, texts
@@ -27,8 +27,6 @@ PATIENCE = 5.0
 STATE_SECONDS = 60.0
 """Seconds for a snapshot or a restore."""
 LISTED = 1000
-WAITING = 8
-"""Frames of one request that may wait to be taken; more, and the channel is not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,35 +286,3 @@ class RemoteSession:
             for answers in self._waiting.values():
                 answers.end(failure)
         await self._channel.aclose()
-
-
-class Answers:
-    """The frames that answer one request, and how long they may still take."""
-
-    def __init__(self, number: int, seconds: float) -> None:
-        self.number = number
-        self._frames: asyncio.Queue[Frame | Exception] = asyncio.Queue(WAITING)
-        self._left = seconds
-
-    async def add(self, frame: Frame) -> None:
-        """Hand in a frame; waits while too many have not been taken."""
-        await self._frames.put(frame)
-
-    def end(self, failure: Exception) -> None:
-        """Say that no more frames come; those not yet taken are void."""
-        while not self._frames.empty():
-            self._frames.get_nowait()
-        self._frames.put_nowait(failure)
-
-    async def next(self) -> Frame:
-        """Return the next frame; only the time spent here counts. Raises SandboxLost."""
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(self._left):
-                frame = await self._frames.get()
-        except TimeoutError:
-            raise SandboxLost("The sandbox stopped answering.") from None
-        self._left -= time.monotonic() - began
-        if isinstance(frame, Exception):
-            raise SandboxLost(str(frame)) from frame
-        return frame
