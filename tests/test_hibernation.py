@@ -14,7 +14,7 @@ from codeact_bot.ports import Sandbox
 from codeact_bot.sandbox.docker import DockerSandbox
 from codeact_bot.sandbox.process import ProcessSandbox
 from codeact_bot.service import Service
-from codeact_bot.sessions import STATE_LOST
+from codeact_bot.sessions import STATE_LOST, ThreadSession
 from codeact_bot.store.mongo import MongoStore
 from codeact_bot.types import Execution, Resources
 from tests.test_service import ONE, Chat, code, message, working
@@ -173,7 +173,7 @@ async def test_a_sandbox_whose_state_is_not_saved_stays_awake_until_it_is(store:
 
 
 async def test_a_state_that_is_too_large_is_tried_again_and_then_named_as_lost(store: MongoStore, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codeact_bot.sessions.ThreadSession.snapshot.__kwdefaults__", {"limit": 100_000, "known": ()}, raising=False)
+    monkeypatch.setitem(ThreadSession.snapshot.__kwdefaults__, "limit", 100_000)
     async with working(store, chat, [code("import os\nx = os.urandom(1_000_000)"), "A.", code("'x' in globals()"), "B."]) as worker:
         await worker.accept(message("a"))
         await chat.ended()
