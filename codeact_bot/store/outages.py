@@ -18,7 +18,9 @@ DENIED = {13, 18, 8000}
 CHANGING = {91, 189, 10107, 11600, 11602, 13435, 13436}
 """Codes of a server that is being shut down, or is not the primary any more."""
 FULL = 14031
-"""Code of a server whose disk is full."""
+"""Code of a server that sees its disk fill up."""
+NO_SPACE = "No space left on device"
+"""What a server says, under no code of its own, that could not write any more."""
 
 
 class _Placed(Protocol):
@@ -61,7 +63,7 @@ def phrase(error: BaseException, where: str) -> str:
         return f"MongoDB at {where} is choosing a new primary. It goes on by itself. ({_first_line(error)})"
     if code in DENIED:
         return f"MongoDB at {where} refused the user or the password. Check the name, the password and `authSource` in its address."
-    if code == FULL:
+    if code == FULL or NO_SPACE in str(error):
         return f"The disk of MongoDB at {where} is full. Make room on it."
     return f"MongoDB at {where} refused an operation. Look into its log. ({_first_line(error)})"
 
