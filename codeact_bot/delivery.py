@@ -10,7 +10,7 @@ from types import TracebackType
 from codeact_bot.audit import Recorder, ended, turn_entries
 from codeact_bot.errors import CodeactError
 from codeact_bot.ports import ChatAdapter, Reply, Store
-from codeact_bot.types import ThreadId, Turn, TurnDone
+from codeact_bot.types import WEB, Event, Turn, TurnDone
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Deliveries:
                 owed = await self._store.claim_delivery(self._owner, SECONDS, prefixes(self._adapters))
                 if owed is not None:
                     self._recorder.note(*turn_entries(owed))
-                    await self.begin(owed, await serving(self._adapters, owed.incoming.thread).reply(owed))
+                    await self.begin(owed, await open_reply(self._adapters, owed))
                     continue
             except CodeactError as error:
                 log.error("Could not look for answers to deliver: %s", error, extra={"action": "deliver"})
@@ -89,6 +89,20 @@ def prefixes(adapters: Sequence[ChatAdapter]) -> Sequence[str]:
     return [prefix for adapter in adapters for prefix in adapter.prefixes]
 
 
-def serving(adapters: Sequence[ChatAdapter], thread: ThreadId) -> ChatAdapter:
-    """Return the adapter that serves a thread."""
-    return next(adapter for adapter in adapters if thread.startswith(tuple(adapter.prefixes)))
+class Unposted:
+    """The reply to a question that was asked in the web chat and whose answer appears nowhere else; implements Reply."""
+
+    reference = ""
+
+    async def show(self, event: Event) -> None:
+        """Do nothing: whoever looks at the conversation sees what the store has."""
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+async def open_reply(adapters: Sequence[ChatAdapter], turn: Turn) -> Reply:
+    """Open the post for a turn, with the adapter that serves its thread; with the web chat's, if any, where it was asked for there alone."""
+    where = WEB if turn.incoming.place.startswith(WEB) else turn.incoming.thread
+    adapter = next((adapter for adapter in adapters if where.startswith(tuple(adapter.prefixes))), None)
+    return await adapter.reply(turn) if adapter is not None else Unposted()

@@ -15,7 +15,7 @@ from functools import partial
 from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.replay import Replay
 from codeact_bot.audit import Recorder, news, turn_entries
-from codeact_bot.delivery import Deliveries, prefixes, serving
+from codeact_bot.delivery import Deliveries, open_reply, prefixes
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
 from codeact_bot.keeper import Keeper
 from codeact_bot.patience import Patience, giving_way, to_the_end
@@ -157,7 +157,7 @@ class Service:
         patience = Patience(LEASE_SECONDS)
         turn = await patience.keep(lambda: self._store.open_turn(lease))
         self._recorder.note(*turn_entries(turn))
-        patience.reply = reply = await serving(self._adapters, lease.thread).reply(turn)
+        patience.reply = reply = await open_reply(self._adapters, turn)
         try:
             await patience.keep(lambda: self._store.save_reply(lease, turn.id, reply.reference))
             if (fire := turn.incoming.fire) is not None and fire.skipped:

@@ -1,4 +1,4 @@
-"""The real parts that tests need, and whether each is here: docker, gvisor, mongo, bubblewrap, aimock, slack."""
+"""The real parts that tests need, and whether each is here: docker, gvisor, mongo, bubblewrap, aimock, slack, chromium."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ AIMOCK = CACHE / "aimock" / "node_modules" / "@copilotkit" / "aimock"
 """The fake model server's npm package."""
 LOCAL_SLACK = CACHE / "slack" / "node_modules" / "local-slack-linux-x64" / "bin" / "local-slack"
 """The Slack emulator's program."""
+CHROMIUM = "/usr/bin/chromium"
+"""The browser, as Debian installs it."""
+AXE = CACHE / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+"""The accessibility checker's npm package."""
 IMAGE = os.environ.get("CODEACT_TEST_IMAGE", "codeact-base:debian12")
 """The sandbox image that tests use: Python, NumPy, pandas, matplotlib."""
 REQUIRED = frozenset(filter(None, os.environ.get("CODEACT_REQUIRE", "").replace(" ", "").split(",")))
@@ -106,6 +110,12 @@ def _slack() -> str:
     return _try(str(LOCAL_SLACK), "--version") if LOCAL_SLACK.exists() else f"{LOCAL_SLACK} is not there; `make parts` installs it"
 
 
+def _chromium() -> str:
+    if not AXE.exists():
+        return f"{AXE} is not there; `make parts` installs it"
+    return _try(CHROMIUM, "--version") if Path(CHROMIUM).exists() else f"{CHROMIUM} is not there; `make parts` installs it"
+
+
 def _try(*command: str) -> str:
     try:
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
@@ -122,4 +132,5 @@ PROBES: dict[str, Callable[[], str]] = {
     "bubblewrap": _bubblewrap,
     "aimock": _aimock,
     "slack": _slack,
+    "chromium": _chromium,
 }

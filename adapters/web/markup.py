@@ -57,17 +57,21 @@ def ends(text: str) -> tuple[str, int, str]:
 
 @cache
 def _markdown() -> MarkdownIt:
-    made = MarkdownIt("commonmark", {"html": False, "highlight": _fence}).enable(["table", "strikethrough"]).disable("image")
+    made = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
     made.validateLink = is_web  # type: ignore[method-assign, assignment]
     made.add_render_rule("link_open", _link_open)
     made.add_render_rule("link_close", _link_close)
+    made.add_render_rule("fence", _fence)
     made.add_render_rule("table_open", lambda *_: '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>\n')
     made.add_render_rule("table_close", lambda *_: "</table></div>\n")
     return made
 
 
-def _fence(code: str, language: str, _: str) -> str:
-    return str(Markup("\n").join(code_lines(code, language or "text")))
+def _fence(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+    """Write a fence, highlighted, so that it can be scrolled by keyboard."""
+    language = (tokens[index].info.split() or [""])[0]
+    lines = "\n".join(code_lines(tokens[index].content, language or "text"))
+    return f'<pre tabindex="0"><code>{lines}</code></pre>\n'
 
 
 def _link_open(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:

@@ -79,7 +79,8 @@
   }
 
   // ── asking ──
-  let chosen = [], key = crypto.randomUUID?.() ?? String(Math.random());
+  const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+  let chosen = [], failed = {}; // what could not be sent is sent again under its old key, so that it is asked once
   function attach(files) {
     chosen = [...chosen, ...files];
     list();
@@ -112,20 +113,21 @@
   if (form) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const data = new FormData(form), send = form.querySelector(".send");
+      const text = question.value, files = chosen, data = new FormData(form);
+      if (!text.trim() && !files.length) return;
       data.delete("files");
-      data.append("key", key);
-      for (const file of chosen) data.append("files", file, file.name);
-      send.disabled = true;
-      const answer = await post(form.dataset.ask, data);
-      send.disabled = false;
-      if (answer === null) return;
-      key = crypto.randomUUID?.() ?? String(Math.random());
-      chosen = [];
+      data.append("key", text === failed.text ? failed.key : newKey());
+      for (const file of files) data.append("files", file, file.name);
       question.value = "";
+      chosen = [];
       list();
       grow();
-      window.scrollTo({ top: document.documentElement.scrollHeight });
+      if ((await post(form.dataset.ask, data)) !== null) return;
+      failed = { text, key: data.get("key") };
+      question.value = question.value ? `${text}\n${question.value}` : text;
+      chosen = [...files, ...chosen];
+      list();
+      grow();
     });
     question.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -151,6 +153,9 @@
   }
 
   // ── the page ──
+  document.addEventListener("htmx:after:swap", () => {
+    for (const row of document.querySelectorAll("a.row")) if (row.pathname === window.location.pathname) row.setAttribute("aria-current", "page");
+  });
   const keys = document.getElementById("keys");
   document.getElementById("help")?.addEventListener("click", () => keys.showModal());
   document.getElementById("theme")?.addEventListener("click", theme);

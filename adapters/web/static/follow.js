@@ -29,7 +29,7 @@
     else if (made.matches(".step")) said.textContent = `Step: ${made.querySelector("summary .what").textContent}`;
   }
   function apply(event) {
-    const follow = atEnd();
+    const follow = atEnd(), count = turns.childElementCount, busy = !!turns.querySelector(".turn.live");
     trouble.textContent = "";
     last = event.lastEventId || last;
     JSON.parse(event.data).forEach(put);
@@ -37,6 +37,7 @@
     window.localTimes(document.querySelector(".thread"));
     turns.querySelectorAll("[data-tail]").forEach((each) => { each.scrollTop = each.scrollHeight; });
     if (stop) stop.hidden = !turns.querySelector(".turn.live");
+    if (count !== turns.childElementCount || busy !== !!turns.querySelector(".turn.live")) document.querySelector(".find")?.dispatchEvent(new Event("change"));
     if (follow) window.scrollTo({ top: document.documentElement.scrollHeight });
   }
   function connect() {
