@@ -85,7 +85,9 @@ class Follower:
         story = self._web.hub.story(self._room.id)
         if story is None and self._running is not None:
             story = Story(self._running)
-        pieces = list(running(self._room, story)) if story is not None and story.turn.id not in self._seen and not story.done else []
+        pieces: list[Fragment] = []
+        if story is not None and story.turn.id not in self._seen:
+            pieces = [whole(self._room, story.turn)] if story.done else list(running(self._room, story))
         head = story.turn.incoming.id if story else None
         return [*pieces, waiting(self._room, [each for each in self._waiting if each.id != head])]
 
@@ -119,7 +121,8 @@ async def stream(web: Web, thread: ThreadId, follower: Follower) -> AsyncIterato
         while not web.closing.is_set() and clock() - began < ALLOWED:
             heard.clear()
             ended: list[Fragment] = []
-            if clock() - looked >= LOOK or web.hub.story(thread) is None:
+            here = web.hub.story(thread)
+            if clock() - looked >= LOOK or here is None or here.done:
                 try:
                     ended, looked = await follower.look(), clock()
                 except StoreUnavailable as error:

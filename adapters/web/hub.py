@@ -27,11 +27,20 @@ class Hub:
         self.nudge(story.turn.incoming.thread)
 
     def story(self, thread: ThreadId) -> Story | None:
-        """The turn that runs here, or ran last."""
+        """The turn that runs here; one that has ended as long as somebody may not have seen that."""
         return self._stories.get(thread)
 
     def end(self, story: Story) -> None:
         """A turn has ended; the store has all of it."""
+        thread = story.turn.incoming.thread
+        if thread in self._heard:
+            self._stories[thread] = story
+        else:
+            self._stories.pop(thread, None)
+        self.nudge(thread)
+
+    def leave(self, story: Story) -> None:
+        """A turn does not run here any more, and goes on elsewhere."""
         thread = story.turn.incoming.thread
         if self._stories.get(thread) is story:
             del self._stories[thread]
@@ -52,3 +61,5 @@ class Hub:
             self._heard[thread].discard(heard)
             if not self._heard[thread]:
                 del self._heard[thread]
+                if thread in self._stories and self._stories[thread].done:
+                    del self._stories[thread]

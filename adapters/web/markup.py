@@ -27,8 +27,8 @@ COLOURED = 50_000
 
 
 def prose(text: str) -> Markup:
-    """Write Markdown: no HTML in it counts, links lead to web addresses alone, images become links."""
-    return Markup(_markdown().render(clean(text)))  # noqa: S704
+    """Write Markdown: no HTML in it counts, links lead to web addresses alone, images stay text; what its entities stand for is cleaned, too."""
+    return Markup(clean(_markdown().render(clean(text))))  # noqa: S704
 
 
 def code_lines(code: str, language: str = "python") -> list[Markup]:

@@ -32,4 +32,5 @@ class WebReply:
 
     async def aclose(self) -> None:
         """The turn no longer runs here."""
-        self._hub.end(self._story)
+        if not self._story.done:
+            self._hub.leave(self._story)

@@ -1,8 +1,12 @@
-"""What every chat adapter must do: the terminal, Slack (real slack-bolt, emulator) and Discord (real discord.py, simcord)."""
+"""What every chat adapter must do: the terminal, Slack (real slack-bolt, emulator), Discord (real discord.py, simcord), the web (HTTP)."""
 
 from __future__ import annotations
 
+import asyncio
+import html
 import io
+import json
+import re
 import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,18 +14,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+import httpx
 import pytest
 from rich.console import Console
 
 from adapters.console import About, ConsoleAdapter, Line
+from adapters.web import Site, WebAdapter
 from codeact_bot.ports import ChatAdapter
 from codeact_bot.types import Access, Author, Incoming
 from tests.adapters import stage
+from tests.adapters.core import Core
 from tests.adapters.test_console_hostile import HOSTILE
 from tests.discord import conftest as discord
 from tests.discord.test_messages import own
 from tests.slack import conftest as slack
 from tests.slack import emulator
+from tests.slack.conftest import until
 
 
 class Place(Protocol):
@@ -106,6 +114,57 @@ class Discord:
         return [message.content for message in own(self._world, self._world.thread)]
 
 
+class Web:
+    """The web chat, and a browser without a screen that follows the conversation."""
+
+    def __init__(self, adapter: WebAdapter, core: Core, client: httpx.AsyncClient, tasks: asyncio.TaskGroup) -> None:
+        self.adapter: ChatAdapter = adapter
+        self._core = core
+        self._client = client
+        self._tasks = tasks
+        self._pieces: dict[str, str] = {}
+        self._following: asyncio.Task[None] | None = None
+
+    async def hand_in(self, *texts: str) -> list[Incoming]:
+        where = (await self._client.post("/new", data={"text": texts[0]})).json()["location"]
+        for text in texts[1:]:
+            assert (await self._client.post(f"{where}/ask", data={"text": text})).status_code == 204
+        self._following = self._tasks.create_task(self._follow(where))
+        await until(lambda: "waiting" in self._pieces)
+        return self._core.accepted
+
+    async def _follow(self, where: str) -> None:
+        async with self._client.stream("GET", f"{where}/events", timeout=None) as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith("data: "):
+                    self._pieces |= {piece["id"]: piece["html"] for piece in json.loads(line.removeprefix("data: "))}
+
+    async def seen(self) -> list[str]:
+        await asyncio.sleep(0.5)
+        turns = [piece for name, piece in self._pieces.items() if name.startswith("turn-")]
+        return [html.unescape(re.sub(r"<[^>]*>", "", piece)) for piece in turns]
+
+    def close(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+
+
+@asynccontextmanager
+async def web() -> AsyncIterator[Web]:
+    core, links = Core(), list[str]()
+    adapter = WebAdapter(Site(at="127.0.0.1:0", secret="s" * 40, owner=Author(id="ada", name="Ada")), core.desk, links.append)
+    async with asyncio.TaskGroup() as tasks:
+        listening = tasks.create_task(adapter.listen(core))
+        await until(lambda: bool(links))
+        async with httpx.AsyncClient(base_url=links[0].partition("/?")[0], follow_redirects=True) as client:
+            page = (await client.get(links[0])).text
+            client.headers["x-csrf-token"] = page.partition('name="csrf" content="')[2].partition('"')[0]
+            place = Web(adapter, core, client, tasks)
+            yield place
+            place.close()
+        listening.cancel()
+
+
 @asynccontextmanager
 async def opened(kind: str, folder: Path) -> AsyncIterator[Place]:
     if kind == "slack":
@@ -114,11 +173,14 @@ async def opened(kind: str, folder: Path) -> AsyncIterator[Place]:
     elif kind == "discord":
         async with discord.opened(Access()) as guild:
             yield Discord(guild)
+    elif kind == "web":
+        async with web() as site:
+            yield site
     else:
         yield Terminal(folder)
 
 
-@pytest.fixture(params=["terminal", pytest.param("slack", marks=pytest.mark.needs("slack")), "discord"])
+@pytest.fixture(params=["terminal", pytest.param("slack", marks=pytest.mark.needs("slack")), "discord", "web"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with opened(request.param, tmp_path) as place:
         yield place

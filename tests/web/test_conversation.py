@@ -90,7 +90,7 @@ async def test_a_whole_conversation(world: World, page: Page, browser: Browser, 
         await expect(page.locator("#stop")).to_be_hidden()
 
         await page.locator(".turn").nth(0).get_by_role("button", name="Fork from here").click()
-        await page.wait_for_function("document.querySelectorAll('.turn').length == 1")
+        await expect(page.locator(".turn")).to_have_count(1)
         await ask(page, "And now?")
         await answers(page, 2)
         await expect(page.locator(".answer").nth(1)).to_contain_text("After all.")

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.needs("mongo", "chromium"), pytest.mark.timeout(300)]
 
 EVIL = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><svg/onload=alert(1)></textarea></pre></title>"
-    "<iframe src=javascript:alert(1)></iframe>{{7*7}}{% raw %}\u202e\u2066\x1b[31mred\x1b[0m\x07\x00&lt;b&gt;"
+    "<iframe src=javascript:alert(1)></iframe>{{7*7}}{% raw %}\u202e\u2066\x1b[31mred\x1b[0m\x07\x00&lt;b&gt;&#x202e;&#8294;"
 )
 MARKDOWN = (
     "[click](javascript:document.title='owned') [data](data:text/html,<script>1</script>) ![spy](http://127.0.0.1:9/spy.png) "
