@@ -10,10 +10,11 @@ from weakref import WeakValueDictionary
 from adapters.common.commands import rewound, went_back
 from adapters.common.forks import GONE, RUNNING, SECONDS, TWICE, after_which
 from adapters.common.patience import patient
+from adapters.common.recording import record
 from adapters.common.told import Told
 from codeact_bot.errors import ThreadNotFound
 from codeact_bot.ports import Desk, Inbox
-from codeact_bot.types import Fork, Incoming, ThreadId, Turn
+from codeact_bot.types import Author, Deed, File, Fork, Incoming, ThreadId, Turn
 
 WAITED = 3.0
 """Seconds between a question and its turn that tell that it was queued."""
@@ -64,25 +65,43 @@ class Counter:
         """Let a new conversation begin at a place."""
         await self.desk.move(place, ThreadId(f"{place}#{secrets.token_hex(4)}"))
 
-    async def rewind(self, place: str, thread: ThreadId, argument: str) -> str:
+    async def stop(self, thread: ThreadId, author: Author) -> None:
+        """Stop what runs in a conversation, as somebody wants it."""
+        await self.inbox.stop(thread)
+        await record(self.desk, Deed.STOPPED, author, thread=thread)
+
+    async def export(self, thread: ThreadId, kind: str, author: Author) -> File:
+        """Write a conversation for somebody. Raises ThreadNotFound."""
+        file = await self.desk.export(thread, kind)
+        await record(self.desk, Deed.EXPORTED, author, thread=thread, subject=kind)
+        return file
+
+    async def refused(self, sentence: str, author: Author, place: str) -> None:
+        """Record what somebody was told that they may not do, and where."""
+        await record(self.desk, Deed.REFUSED, author, subject=place, text=sentence)
+
+    async def rewind(self, place: str, thread: ThreadId, argument: str, author: Author) -> str:
         """Let the conversation go on from before its last questions; returns the sentence for the person."""
         left = rewound(argument, (await self.desk.thread(thread)).turns)
         if isinstance(left, str):
             return left
         fork = await self.desk.fork(thread, left)
         await self.desk.move(place, fork.thread)
+        await record(self.desk, Deed.FORKED, author, thread=thread, subject=fork.thread)
         return went_back(fork)
 
-    async def fork(self, turn: Turn, person: str) -> Fork | str:
+    async def fork(self, turn: Turn, author: Author) -> Fork | str:
         """Begin a conversation with the history and state right after a turn; a sentence where that cannot be, or where they just did."""
         if turn.outcome is None:
             return RUNNING
         ended = [each.id for each in await self.desk.turns(turn.incoming.thread)]
         if turn.id not in ended:
             return GONE
-        if not self._told.first(f"{person} {turn.id}", SECONDS):
+        if not self._told.first(f"{author.id} {turn.id}", SECONDS):
             return TWICE
-        return await self.desk.fork(turn.incoming.thread, ended.index(turn.id) + 1)
+        fork = await self.desk.fork(turn.incoming.thread, ended.index(turn.id) + 1)
+        await record(self.desk, Deed.FORKED, author, thread=turn.incoming.thread, turn=turn.id, subject=fork.thread)
+        return fork
 
     async def numbered(self, thread: ThreadId, argument: str) -> Turn | str:
         """The turn that `/codeact fork ARGUMENT` means; a sentence where there is none."""

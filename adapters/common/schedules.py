@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from adapters.common.access import Visitor, may_steer
 from adapters.common.counter import Counter
+from adapters.common.recording import record
 from adapters.render import one_line
-from codeact_bot.types import Access, Order, Schedule
+from codeact_bot.types import Access, Author, Deed, Order, Schedule
 
 CHANGES = ("pause", "resume", "run", "delete")
 REFUSED = "Sorry, only the person who made a schedule and admins may change it."
@@ -60,6 +61,7 @@ class Schedules:
     async def make(self, order: Order) -> str:
         """Make a schedule. Raises ScheduleRefused."""
         made = await self._counter.desk.order(order)
+        await self._recorded(order.author, made, "made")
         times = ", ".join(f"{at:%a %-d %b %H:%M}" for at in self._counter.desk.upcoming(made, TIMES))
         return (
             f"**{made.said}**: {self._tame(one_line(made.question, 300))}\n"
@@ -74,6 +76,7 @@ class Schedules:
         if not may_steer(self._access, who, found.order.author, ()):
             return REFUSED
         question = self._tame(one_line(found.question, 100))
+        await self._recorded(order.author, found, verb)
         match verb:
             case "pause":
                 await desk.pause(name)
@@ -86,6 +89,9 @@ class Schedules:
                 return f"I am on it: {question}"
         await desk.remove_schedule(name)
         return f"Deleted: {question}"
+
+    async def _recorded(self, author: Author, schedule: Schedule, what: str) -> None:
+        await record(self._counter.desk, Deed.SCHEDULE, author, subject=schedule.id, text=f"{what}: {schedule.said}: {schedule.question}")
 
     def _listed(self, found: Sequence[Schedule]) -> str:
         more = [f"… {len(found) - LISTED:,} more"] if len(found) > LISTED else []

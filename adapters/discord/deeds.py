@@ -40,7 +40,7 @@ class Hand:
         """Answer a press of one of our buttons."""
         press = Press.parse(str(dict(interaction.data or {}).get("custom_id", "")))
         if press is not None:
-            await attend(interaction, self._do(interaction, press))
+            await attend(interaction, self._do(interaction, press), self._counter)
 
     async def _do(self, interaction: discord.Interaction, press: Press) -> str:
         who = visitor(interaction.user, interaction.guild_id, interaction.channel)
@@ -55,7 +55,7 @@ class Hand:
         if not may_ask(self._access, who):
             return REFUSED_ASK
         if press.deed is Deed.STOP:
-            return await self._stop(turn)
+            return await self._stop(interaction, turn)
         if press.deed is Deed.RETRY:
             return await self._retry(interaction, turn)
         if press.deed is Deed.REBUILD:
@@ -70,10 +70,10 @@ class Hand:
     async def _may_steer(self, who: Visitor, asked: Incoming) -> bool:
         return may_steer(self._access, who, asked.author, await self._counter.permitted(asked.thread))
 
-    async def _stop(self, turn: Turn) -> str:
+    async def _stop(self, interaction: discord.Interaction, turn: Turn) -> str:
         if turn.outcome is not None:
             return "This answer has ended already."
-        await self._counter.inbox.stop(turn.incoming.thread)
+        await self._counter.stop(turn.incoming.thread, author(interaction.user))
         return ""
 
     async def _retry(self, interaction: discord.Interaction, turn: Turn) -> str:
@@ -104,7 +104,7 @@ class Hand:
         return ""
 
     async def _notebook(self, interaction: discord.Interaction, turn: Turn) -> str:
-        file = await self._counter.desk.export(turn.incoming.thread, "ipynb")
+        file = await self._counter.export(turn.incoming.thread, "ipynb", author(interaction.user))
         await tell(interaction, "The conversation as a Jupyter notebook:", [file])
         return ""
 

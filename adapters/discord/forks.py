@@ -11,6 +11,7 @@ from adapters.common.forks import elsewhere, here
 from adapters.common.neutral import discord_markdown
 from adapters.common.pace import PlatformDown, TryLater
 from adapters.discord.pages import title
+from adapters.discord.people import author
 from adapters.discord.places import Reference, guild_of, place_of
 from adapters.discord.wire import Wire, nonce
 from codeact_bot.types import Fork, Turn
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 async def fork(wire: Wire, counter: Counter, turn: Turn, interaction: discord.Interaction) -> str:
     """Fork right after a turn, post where it goes on, and return a sentence for the person."""
-    made = await counter.fork(turn, str(interaction.user.id))
+    made = await counter.fork(turn, author(interaction.user))
     if isinstance(made, str):
         return made
     try:

@@ -163,7 +163,7 @@ class Ear:
         if thread is None or running is None:
             await self._answer(message, "Nothing is running here.")
         elif may_steer(self._access, self._visitor(message), running.author, await self._counter.permitted(thread)):
-            await self._counter.inbox.stop(thread)
+            await self._counter.stop(thread, author(message.author))
             await self._wire.mark(message.channel.id, message.id, "🛑")
         else:
             await self._refuse(message, REFUSED_STEER)
@@ -172,6 +172,7 @@ class Ear:
         """Tell a person in a direct message, once, what they may not do."""
         if not self._told.first(f"{message.author.id} {sentence}"):
             return
+        await self._counter.refused(sentence, author(message.author), self._where(message)[1])
         try:
             await message.author.send(sentence)
         except discord.HTTPException as error:

@@ -10,8 +10,12 @@ from typing import Any
 
 import discord
 
+from adapters.common.access import REFUSED_ASK, REFUSED_STEER
+from adapters.common.counter import Counter
 from adapters.common.split import split
 from adapters.discord.pages import LIMIT, units
+from adapters.discord.people import author
+from adapters.discord.places import place_of
 from codeact_bot.errors import CodeactError
 from codeact_bot.types import File
 
@@ -23,8 +27,8 @@ SECONDS = 2.0
 Press = discord.Interaction[discord.Client]
 
 
-async def attend(interaction: Press, work: Coroutine[Any, Any, str]) -> None:
-    """Do the work of a command or button and tell the person its sentence, deferring where it takes long."""
+async def attend(interaction: Press, work: Coroutine[Any, Any, str], counter: Counter) -> None:
+    """Do the work of a command or button and tell the person its sentence, deferring where it takes long; a refusal is recorded."""
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait([task], timeout=SECONDS)
@@ -33,6 +37,8 @@ async def attend(interaction: Press, work: Coroutine[Any, Any, str]) -> None:
         text = await task
     except CodeactError as error:
         text = str(error)
+    if text in (REFUSED_ASK, REFUSED_STEER):
+        await counter.refused(text, author(interaction.user), place_of(interaction.guild_id, interaction.channel_id or 0))
     if text:
         await tell(interaction, text)
     elif not interaction.response.is_done():

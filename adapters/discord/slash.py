@@ -89,7 +89,7 @@ class Commands:
             return "Nothing is running here."
         if not may_steer(self._access, self._who(interaction), running.author, await self._counter.permitted(running.thread)):
             return REFUSED_STEER
-        await self._counter.inbox.stop(running.thread)
+        await self._counter.stop(running.thread, author(interaction.user))
         return discord_markdown(stopping(running))
 
     async def _own_running(self, interaction: discord.Interaction) -> Incoming | None:
@@ -111,7 +111,7 @@ class Commands:
         thread = await self._counter.conversation(self._place(interaction))
         if thread is None:
             return NO_CONVERSATION
-        await tell(interaction, "The conversation:", [await self._counter.desk.export(thread, kind)])
+        await tell(interaction, "The conversation:", [await self._counter.export(thread, kind, author(interaction.user))])
         return ""
 
     async def new(self, interaction: discord.Interaction) -> str:
@@ -131,7 +131,7 @@ class Commands:
         asked = await self._counter.last(thread)
         if asked is None or not may_steer(self._access, self._who(interaction), asked.author, await self._counter.permitted(thread)):
             return REFUSED_STEER
-        return await self._counter.rewind(place, thread, str(questions))
+        return await self._counter.rewind(place, thread, str(questions), author(interaction.user))
 
     async def fork(self, interaction: discord.Interaction, question: int | None) -> str:
         """Go on after one of this place's questions in a thread of its own."""
@@ -171,10 +171,10 @@ class Commands:
     async def attend(self, interaction: discord.Interaction, work: Coroutine[Any, Any, str]) -> None:
         """Run a command, where the person may use the bot."""
         if may_ask(self._access, self._who(interaction)):
-            await attend(interaction, work)
+            await attend(interaction, work, self._counter)
         else:
             work.close()
-            await tell(interaction, REFUSED_ASK)
+            await attend(interaction, refused(), self._counter)
 
     async def help(self, interaction: discord.Interaction) -> str:
         """Say what the bot can do here."""
@@ -187,6 +187,11 @@ class Commands:
 
     def _who(self, interaction: discord.Interaction) -> Visitor:
         return visitor(interaction.user, interaction.guild_id, interaction.channel)
+
+
+async def refused() -> str:
+    """Let nobody in."""
+    return REFUSED_ASK
 
 
 def in_conversation(interaction: discord.Interaction) -> bool:

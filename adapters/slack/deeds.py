@@ -51,6 +51,11 @@ class Caller:
         return visitor(self.user, self.team, self.channel)
 
     @property
+    def author(self) -> Author:
+        """The person as the audit knows them."""
+        return Author(id=self.user, name=self.user)
+
+    @property
     def prefix(self) -> str:
         """The beginning of the names of the channel's conversations, and of no other channel's; a direct message is a conversation itself."""
         place = place_of(self.team, self.channel)
@@ -76,6 +81,8 @@ class Hand:
         except (PlatformDown, Refused, TryLater) as error:
             log.error("Slack did not let a command or button work: %s", error)
             text = f"Slack did not let me do that ({error}). Try again in a minute."
+        if text in (REFUSED_ASK, REFUSED_STEER):
+            await self._counter.refused(text, caller.author, place_of(caller.team, caller.channel, caller.thread))
         if text:
             await self._wire.whisper(caller.channel, caller.user, caller.thread, slack_text(text)[:3000], blocks(text))
 
@@ -99,7 +106,7 @@ class Hand:
             return turn
         if turn.outcome is not None:
             return "This answer has ended already."
-        await self._counter.inbox.stop(turn.incoming.thread)
+        await self._counter.stop(turn.incoming.thread, caller.author)
         return ""
 
     async def retry(self, caller: Caller, turn_id: str) -> str:
@@ -135,7 +142,7 @@ class Hand:
         turn = await self._turn(caller, turn_id, steer=False)
         if isinstance(turn, str):
             return turn
-        await self._wire.upload(caller.channel, caller.thread, [await self._counter.desk.export(turn.incoming.thread, "ipynb")])
+        await self._wire.upload(caller.channel, caller.thread, [await self._counter.export(turn.incoming.thread, "ipynb", caller.author)])
         return ""
 
     async def fork(self, caller: Caller, turn_id: str) -> str:
@@ -226,7 +233,7 @@ class Hand:
         turn = await self._last(caller, running=True)
         if turn is None:
             return "None of your questions in this channel is being answered. To stop somebody else's, press Stop below it."
-        await self._counter.inbox.stop(turn.incoming.thread)
+        await self._counter.stop(turn.incoming.thread, caller.author)
         return stopping(turn.incoming)
 
     async def _export(self, caller: Caller, kind: str) -> str:
@@ -236,7 +243,7 @@ class Hand:
         if turn is None:
             return NO_CONVERSATION
         where = await self._wire.direct(caller.user)
-        await self._wire.upload(where, "", [await self._counter.desk.export(turn.incoming.thread, kind)])
+        await self._wire.upload(where, "", [await self._counter.export(turn.incoming.thread, kind, caller.author)])
         return "I have sent you your last conversation of this channel in a direct message."
 
     async def _new(self, caller: Caller) -> str:
@@ -251,7 +258,7 @@ class Hand:
             return NO_CONVERSATION
         where = Reference.parse(turn.reply)
         place = place_of(caller.team, caller.channel, where.thread if where else Spot.parse(turn.incoming.place).thread)
-        return await self._counter.rewind(place, turn.incoming.thread, argument)
+        return await self._counter.rewind(place, turn.incoming.thread, argument, caller.author)
 
     async def _schedule(self, caller: Caller, text: str) -> str:
         if not await self._wire.reaches(caller.channel):

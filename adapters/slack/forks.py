@@ -13,14 +13,14 @@ from adapters.slack.markdown import Block, rich
 from adapters.slack.pages import Post
 from adapters.slack.places import Reference, place_of
 from adapters.slack.wire import Wire
-from codeact_bot.types import Fork, Turn
+from codeact_bot.types import Author, Fork, Turn
 
 log = logging.getLogger(__name__)
 
 
 async def fork(wire: Wire, counter: Counter, turn: Turn, *, user: str, team: str, channel: str) -> str:
     """Fork right after a turn, post where it goes on, and return a sentence for the person. Raises PlatformDown, Refused, TryLater."""
-    made = await counter.fork(turn, user)
+    made = await counter.fork(turn, Author(id=user, name=user))
     if isinstance(made, str):
         return made
     found = Reference.parse(turn.reply)

@@ -238,7 +238,7 @@ class Ear:
         if thread is None or running is None:
             await self.wire.whisper(heard.channel, heard.user, heard.thread, "Nothing is running here.")
         elif may_steer(self.access, who, running.author, await self.counter.permitted(thread)):
-            await self.counter.inbox.stop(thread)
+            await self.counter.stop(thread, Author(id=heard.user, name=heard.user))
             await self.wire.mark(heard.channel, heard.ts, STOPPED)
         else:
             await self.refuse(heard, REFUSED_STEER)
@@ -246,6 +246,7 @@ class Ear:
     async def refuse(self, heard: Heard, sentence: str) -> None:
         """Tell a person, once per place, what they may not do."""
         if self._told.first(f"{heard.user} {heard.place} {sentence}"):
+            await self.counter.refused(sentence, Author(id=heard.user, name=heard.user), heard.place)
             await self.wire.whisper(heard.channel, heard.user, heard.thread, sentence)
 
     def help(self) -> Post:

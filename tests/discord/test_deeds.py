@@ -9,7 +9,7 @@ from discord import app_commands
 from adapters.common.commands import NAMES
 from adapters.discord import invite_link
 from codeact_bot.errors import ConfigurationInvalid
-from codeact_bot.types import Access, CodeError, File, Kind, Status
+from codeact_bot.types import Access, Author, CodeError, Deed, File, Kind, Status, Trail
 from tests.adapters import stage
 from tests.discord.conftest import World
 from tests.discord.test_messages import labels, own
@@ -174,6 +174,9 @@ async def test_a_stranger_gets_one_private_sentence(world: World) -> None:
     assert "not on the list" in used.response.content
     assert not world.core.accepted
     assert not own(world, world.channel)
+    refused = [record.entry for record in (await world.core.store.records(Trail(kind=Deed.REFUSED))).records]
+    assert [entry.author for entry in refused] == [Author(id=str(world.ada.id), name="Ada")] * 2, "once in words, once for the command"
+    assert all("not on the list" in entry.text and entry.subject.startswith("discord:") for entry in refused)
 
 
 async def test_a_direct_message_needs_no_mention(world: World) -> None:

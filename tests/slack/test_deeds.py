@@ -7,7 +7,7 @@ from dataclasses import replace
 import nbformat
 import pytest
 
-from codeact_bot.types import Access, File, Kind, Status, ThreadId
+from codeact_bot.types import Access, Deed, File, Kind, Status, ThreadId, Trail
 from tests.adapters import stage
 from tests.slack.conftest import World, until
 from tests.slack.emulator import ANN, BOB, BOT, CHANNEL, OTHER, TEAM, labels, shown
@@ -56,6 +56,8 @@ async def test_people_who_were_allowed_may_stop(world: World) -> None:
     (post,) = await world.slack.posts()
     await world.slack.press(post, "Stop", user=BOB)
     await until(lambda: bool(world.core.stopped))
+    await until(lambda: bool(world.core.store._records))
+    assert await recorded(world, Deed.STOPPED) == [(BOB, world.core.accepted[0].thread)]
 
 
 @pytest.mark.parametrize("access", [Access(admins=(f"slack:user:{BOB}",))])
@@ -237,6 +239,13 @@ async def test_a_stranger_gets_one_private_sentence(world: World) -> None:
     await world.ask("hello")
     assert [each.author.name for each in world.core.accepted] == ["ann"]
     assert [each for each in await world.slack.posts() if "thread_ts" not in each or each["thread_ts"] == ts] == []
+    assert {who for who, _ in await recorded(world, Deed.REFUSED)} == {BOB}
+
+
+async def recorded(world: World, kind: Deed) -> list[tuple[str, str]]:
+    """Who did it, and in which conversation, as the audit has it."""
+    entries = [record.entry for record in (await world.core.store.records(Trail(kind=kind))).records]
+    return [(entry.author.id if entry.author else "", entry.thread) for entry in entries]
 
 
 async def test_other_bots_are_ignored(world: World) -> None:
