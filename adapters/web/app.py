@@ -13,13 +13,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from adapters.web import deeds, downloads, follow, pages
+from adapters.web import api, deeds, downloads, follow, pages
 from adapters.web.access import Gate
-from adapters.web.guards import Bounded, Entrance, KnownHosts, SafeHeaders
+from adapters.web.guards import API, Bounded, Entrance, KnownHosts, SafeHeaders
 from adapters.web.pace import Pace, Paced, viewer_key
 from adapters.web.proxy import Proxies
 from adapters.web.state import HERE, Web, page
@@ -28,7 +28,7 @@ from codeact_bot.types import Rates
 
 log = logging.getLogger(__name__)
 
-OPEN = ("/static/", "/s/", "/signed-out")
+OPEN = ("/static/", "/s/", "/signed-out", api.OPENAPI)
 """Paths that strangers may ask for, and the beginnings of such ones."""
 STATUS: dict[type[Exception], int] = {ThreadNotFound: 404, TurnNotFound: 404, FileRefused: 400, StoreUnavailable: 503}
 
@@ -42,6 +42,7 @@ def routes() -> Sequence[BaseRoute]:
         *reading("/t/{thread}"),
         *writing("/t/{thread}"),
         *reading("/s/{secret}"),
+        *api.routes(),
         Route("/sign-out", deeds.sign_out, methods=["POST"]),
         Route("/signed-out", pages.signed_out),
         Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
@@ -142,8 +143,10 @@ async def broken(request: Request, error: Exception) -> Response:
 
 
 def _sentence(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    if "text/html" in request.headers.get("accept", ""):
-        answer: Response = page(request, "sentence.html", status=status, title=text.partition(". ")[0].rstrip("."), rest=text.partition(". ")[2])
+    if request.url.path.startswith(API):
+        answer: Response = JSONResponse({"error": text}, status)
+    elif "text/html" in request.headers.get("accept", ""):
+        answer = page(request, "sentence.html", status=status, title=text.partition(". ")[0].rstrip("."), rest=text.partition(". ")[2])
     else:
         answer = PlainTextResponse(text, status)
     answer.headers.update(headers or {})

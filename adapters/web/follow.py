@@ -134,10 +134,10 @@ async def stream(web: Web, thread: ThreadId, follower: Follower) -> AsyncIterato
             if pieces or clock() - spoke >= KEEP:
                 spoke = clock()
                 yield message(follower.position, pieces)
-            await _pause(web, heard, PACE, LOOK)
+            await pause(web, heard, PACE, LOOK)
 
 
-async def _pause(web: Web, heard: asyncio.Event, least: float, most: float) -> None:
+async def pause(web: Web, heard: asyncio.Event, least: float, most: float) -> None:
     """Wait until something happens, between so long and so long."""
     await asyncio.sleep(least)
     waits = [asyncio.ensure_future(event.wait()) for event in (heard, web.closing)]
