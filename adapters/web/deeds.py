@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from adapters.common.recording import record
 from adapters.web.rooms import READ_ONLY, Room, address, asker, room_of, writable
 from adapters.web.state import Web, page, viewer_of, web_of
 from adapters.web.uploads import files_of, form_of
-from codeact_bot.types import WEB, File, Incoming, ThreadId, Turn
+from codeact_bot.types import WEB, Deed, File, Incoming, ThreadId, Turn
 
 DAYS = (1, 7, 30, 90)
 """How long a link may be good."""
@@ -72,6 +73,7 @@ async def stop(request: Request) -> Response:
     """Stop what runs."""
     room = await writable(request)
     await web_of(request).inbox.stop(room.id)
+    await record(web_of(request).desk, Deed.STOPPED, viewer_of(request).author, thread=room.id)
     return Response(status_code=204)
 
 
@@ -123,6 +125,7 @@ async def _forked(request: Request, room: Room, turn: Turn, *, before: bool) -> 
         raise HTTPException(409, "This answer has not ended yet, or was undone.")
     made = await web.desk.fork(room.id, ids.index(turn.id) + (not before), WEB.rstrip(":"))
     await web.desk.permit(made.thread, viewer_of(request).id)
+    await record(web.desk, Deed.FORKED, viewer_of(request).author, thread=room.id, turn=turn.id, subject=made.thread)
     return made.thread
 
 

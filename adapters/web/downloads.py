@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.common.files import free_name
+from adapters.common.recording import record
 from adapters.common.tables import csv_file
 from adapters.web.markup import printed
 from adapters.web.rooms import file_of, room_of
-from adapters.web.state import page, web_of
-from codeact_bot.types import Execution, File, Turn
+from adapters.web.state import page, viewer_of, web_of
+from codeact_bot.types import Deed, Execution, File, Turn
 
 RASTER = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -98,6 +99,8 @@ async def export(request: Request) -> Response:
     if kind not in KINDS or kind == "csv":
         raise HTTPException(404, "There is no such format.")
     made = await web.desk.export(room.id, kind)
+    if request.state.viewer is not None:
+        await record(web.desk, Deed.EXPORTED, viewer_of(request).author, thread=room.id, subject=kind)
     return attachment(made, made.data or b"", KINDS[kind])
 
 

@@ -15,11 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from adapters.render import one_line
-from adapters.web import downloads
+from adapters.web import deeds, downloads
 from adapters.web.api import operations, views
 from adapters.web.api.events import events
 from adapters.web.api.parameters import AFTER, BEFORE, LIMIT, PLATFORM, SEARCH, SINCE, STATE, Parameter
-from codeact_bot import __version__
 
 OPENAPI = "/api/openapi.json"
 REFUSALS = {
@@ -111,7 +110,7 @@ OPERATIONS = (
         gives="text/event-stream",
         query=(SINCE,),
     ),
-    Operation(method="POST", path=f"{THREAD}/stop", handler=operations.stop, said="Stop what runs.", status=204, refusals=(403, 404)),
+    Operation(method="POST", path=f"{THREAD}/stop", handler=deeds.stop, said="Stop what runs.", status=204, refusals=(403, 404)),
     Operation(
         method="GET",
         path=f"{THREAD}/export/{{kind}}",
@@ -164,7 +163,7 @@ def document() -> Mapping[str, Any]:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "codeact-bot", "version": __version__, "description": "Conversations whose only action is Python."},
+        "info": {"title": "codeact-bot", "version": "1", "description": "Conversations whose only action is Python."},
         "security": [{"token": []}],
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}, "schemas": definitions},
         "paths": paths,

@@ -72,7 +72,8 @@ async def _stream(web: Web, thread: ThreadId, listener: Listener) -> AsyncIterat
         while not web.closing.is_set() and clock() - began < ALLOWED:
             heard.clear()
             said: list[str] = []
-            if clock() - looked >= LOOK or web.hub.story(thread) is None:
+            here = web.hub.story(thread)
+            if clock() - looked >= LOOK or here is None or here.done:
                 try:
                     said, looked = await listener.look(), clock()
                 except StoreUnavailable as error:

@@ -125,13 +125,6 @@ async def turn(request: Request) -> Response:
     return views.answer(views.TurnView.of(await room.turn(web, request.path_params["turn"])))
 
 
-async def stop(request: Request) -> Response:
-    """Stop what runs in a conversation."""
-    room = await writable(request)
-    await web_of(request).inbox.stop(room.id)
-    return Response(status_code=204)
-
-
 async def schedules(request: Request) -> Response:
     """The schedules that the caller made; for auditors and admins, all."""
     viewer = viewer_of(request)
