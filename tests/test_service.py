@@ -280,7 +280,8 @@ async def test_a_lost_lease_ends_the_work_and_writes_nothing_more(store, chat, c
 
 
 async def test_a_worker_may_claim_a_thread_again_whose_lease_it_has_lost_and_is_about_to_let_go(store, chat, caplog, monkeypatch):
-    monkeypatch.setattr(service_module, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(service_module, "LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(service_module, "POLL_SECONDS", 0.05)
     chat.platform.clear()
     async with working(store, chat, ["A.", code("while True: pass"), "Never."]) as service:
         await service.accept(message("a"))

@@ -10,7 +10,7 @@ import pytest
 
 from codeact_bot.errors import FileRefused, SandboxLost
 from codeact_bot.ports import Sandbox
-from codeact_bot.types import Bounds, File, Snapshot, Status
+from codeact_bot.types import Bounds, File, Part, Snapshot, Status
 from tests.sandbox.conftest import Tried
 
 LIMIT = 50_000_000
@@ -317,6 +317,24 @@ add(1);
             assert (await other.run("add(2), seen(), calls, squares['of'](5), pair, Pair(3, 4).b")).value == "(8, [5, 1, 2], 2, 25, Pair(a=1, b=2), 4)"
         else:
             assert {"add", "seen", "squares", "Pair", "pair"} <= {*snapshot.dropped, *failed}
+    finally:
+        await other.session.aclose()
+
+
+async def test_code_of_another_python_is_not_brought_back_and_all_else_is(tried: Tried, sandbox: Sandbox) -> None:
+    """A code object of another version may crash the interpreter when it is called."""
+    code = "def double(x): return 2 * x\ndef times(k): return lambda x: k * x\ntriple = times(3)\nboxed = {'f': triple, 'n': 1}\nx = {'y': [1, 2]}\nz = x['y'];"
+    assert (await tried.run(code)).status is Status.OK
+    snapshot = await tried.session.snapshot(limit=LIMIT)
+    core = snapshot.parts[-1].data or b""
+    version = f"[{(await tried.run('import sys; sys.version_info.major')).value}, {(await tried.run('sys.version_info.minor')).value}]".encode()
+    assert core.count(b'"python": ' + version) == 1
+    foreign = core.replace(b'"python": ' + version, b'"python": ' + version.replace(b"3,", b"4,"))
+    other = Tried(await sandbox.start("test"))
+    try:
+        failed = await other.session.restore(replace(snapshot, parts=(*snapshot.parts[:-1], Part.of(foreign))))
+        assert {"triple", "boxed"} <= {*snapshot.dropped, *failed}
+        assert (await other.run("z.append(3)\ndouble(2), x, 'triple' in dir()")).value == "(4, {'y': [1, 2, 3]}, False)"
     finally:
         await other.session.aclose()
 

@@ -1,4 +1,4 @@
-"""Reading a pickle where a library that it needs is missing."""
+"""Reading a pickle where a library that it needs is missing, or where another Python wrote it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,19 @@ class Gone:
 
 
 class Salvage(pickle.Unpickler):
-    """Puts something in the place of what is not installed here."""
+    """Puts something in the place of what is not installed here, and of functions that another version of Python compiled.
+
+    Those are cloudpickle's; they may crash the interpreter when they are called.
+    """
+
+    def __init__(self, file: Any, *, buffers: Any, foreign: bool) -> None:
+        super().__init__(file, buffers=buffers)
+        self._foreign = foreign
 
     def find_class(self, module: str, name: str) -> Any:
         """Return a class or function of that name, or what stands for it."""
+        if self._foreign and module.startswith("cloudpickle"):
+            return Gone
         try:
             return super().find_class(module, name)
         except Exception:

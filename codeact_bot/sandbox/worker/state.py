@@ -22,13 +22,14 @@ from .frames import CHUNK
 from .salvage import Salvage
 
 try:
-    from cloudpickle import CloudPickler as Pickler  # type: ignore[import-not-found]
+    from cloudpickle import CloudPickler as Pickler
 except Exception:
     # Then closures, lambdas and classes that were made by code are named as not kept.
     Pickler = pickle.Pickler
 
 LENGTHS = struct.Struct(">QQ")
 NAMES = 200
+VERSION = list(sys.version_info[:2])
 LARGE = 64 * 1024
 """Bytes from which data is a part of its own."""
 PARTS = 1000
@@ -142,7 +143,7 @@ def save(
         sources = [_import(name, value) for name, value in space.items() if type(value) is types.ModuleType]
         sources += [ast.unparse(node) for node in current.values()]
         kept, dropped = (sorted({*names} - {DEFAULTS}) for names in ({*variables, *defined} - {*dropped}, dropped))
-        index = json.dumps({"sources": sources, "names": kept, "buffers": buffers, "files": files, "folders": folders}).encode()
+        index = json.dumps({"sources": sources, "names": kept, "buffers": buffers, "files": files, "folders": folders, "python": VERSION}).encode()
         parts.add(b"".join([LENGTHS.pack(len(index), len(pickled)), index, pickled, *small]))
     except TooLarge:
         return json.dumps({"error": "it is larger than %d bytes." % limit}).encode()
@@ -161,7 +162,8 @@ def load(space: dict[str, Any], parts: list[bytearray], remember: Callable[[ast.
         index = json.loads(bytes(core[LENGTHS.size : start]))
         _unpack(index, parts, core[start + second :])
         left = [source for source in index["sources"] if not _replay(space, source, remember)]
-        space.update(_unpickle(core[start : start + second], [parts[number] for number in index["buffers"]], space))
+        foreign = index.get("python") != VERSION
+        space.update(_unpickle(core[start : start + second], [parts[number] for number in index["buffers"]], space, foreign))
         # A definition may need a variable, for a default value or a decorator.
         failed += [_name(source) for source in left if not _replay(space, source, remember)]
         failed += [name for name in index["names"] if name not in space]
@@ -173,14 +175,15 @@ def load(space: dict[str, Any], parts: list[bytearray], remember: Callable[[ast.
     return json.dumps({"failed": sorted({*failed})[:NAMES]}).encode()
 
 
-def _unpickle(data: memoryview, buffers: list[bytearray], space: dict[str, Any]) -> dict[str, Any]:
-    """Return the variables; where a library is missing here, those that do without it."""
+def _unpickle(data: memoryview, buffers: list[bytearray], space: dict[str, Any], foreign: bool) -> dict[str, Any]:
+    """Return the variables; where a library is missing here, or another Python wrote them, those that do without it, or without code of that."""
     try:
-        return dict(pickle.loads(data, buffers=buffers))
+        if not foreign:
+            return dict(pickle.loads(data, buffers=buffers))
     except Exception:
         pass
     try:
-        values = Salvage(io.BytesIO(data), buffers=buffers).load()
+        values = Salvage(io.BytesIO(data), buffers=buffers, foreign=foreign).load()
     except Exception:
         return {}
     named = {id(value): name for name, value in space.items() if callable(value)}
