@@ -23,6 +23,7 @@ from codeact_bot.settings import load
 from codeact_bot.types import (
     Author,
     Bounds,
+    Check,
     Ending,
     Event,
     Execution,
@@ -119,6 +120,10 @@ class _Listener:
 
     async def inbox(self) -> Inbox:
         return await asyncio.shield(self._inbox)
+
+    async def check(self) -> Check:
+        """It is the program itself that asks."""
+        return Check(name="Python", ok=True, text="asks by itself")
 
     async def reply(self, turn: Turn) -> Reply:
         return _Reply(self.queues[turn.incoming.thread])

@@ -9,8 +9,8 @@ from types import TracebackType
 
 from codeact_bot.audit import Recorder, ended, turn_entries
 from codeact_bot.errors import CodeactError
-from codeact_bot.ports import ChatAdapter, Reply, Store
-from codeact_bot.types import WEB, Event, Turn, TurnDone
+from codeact_bot.ports import ChatAdapter, Observer, Reply, Store
+from codeact_bot.types import WEB, Activity, Event, Turn, TurnDone, Work
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,13 @@ LOOK_SECONDS = 10.0
 class Deliveries:
     """The answers that this worker delivers; `async with` looks for those that dead workers owe, too."""
 
-    def __init__(self, store: Store, adapters: Sequence[ChatAdapter], owner: str, recorder: Recorder) -> None:
+    def __init__(self, store: Store, adapters: Sequence[ChatAdapter], owner: str, recorder: Recorder, observer: Observer) -> None:
         """Deliver through the adapters, as this owner; a turn's end is recorded before its answer counts as delivered."""
         self._store = store
         self._adapters = adapters
         self._owner = owner
         self._recorder = recorder
+        self._observer = observer
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, turn: Turn, reply: Reply) -> None:
@@ -45,11 +46,12 @@ class Deliveries:
     async def _deliver(self, turn: Turn, reply: Reply) -> None:
         showing = asyncio.create_task(reply.show(TurnDone(turn=turn)), name=f"showing {turn.id}")
         try:
-            while not (await asyncio.wait([showing], timeout=SECONDS / 3))[0]:
-                await self._store.renew_delivery(turn.id, self._owner, SECONDS)
-            showing.result()
-            await self._recorder.written()
-            await self._store.delivered(turn.id)
+            with self._observer.during(Work(what=Activity.DELIVERY, thread=turn.incoming.thread, turn=turn.id)):
+                while not (await asyncio.wait([showing], timeout=SECONDS / 3))[0]:
+                    await self._store.renew_delivery(turn.id, self._owner, SECONDS)
+                showing.result()
+                await self._recorder.written()
+                await self._store.delivered(turn.id)
         except CodeactError as error:
             log.error("%s", error, extra={"action": "deliver", "turn": turn.id})
         except Exception:

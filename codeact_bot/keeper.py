@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from codeact_bot.errors import CodeactError, FileRefused, LeaseLost, SandboxLost, StoreUnavailable
-from codeact_bot.ports import Store
+from codeact_bot.ports import Observer, Store
 from codeact_bot.sessions import ThreadSession
-from codeact_bot.types import Event, Lease, Notice, Snapshot
+from codeact_bot.types import Activity, Event, Lease, Notice, Snapshot, Work
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +23,15 @@ NOT_KEPT = "This conversation's variables are not kept beyond this session: {}"
 class Keeper:
     """Keeps the state of one conversation while its lease lasts; leaving `async with` gives up what has not been saved."""
 
-    def __init__(self, store: Store, lease: Lease, session: ThreadSession, show: Callable[[Event], Awaitable[None]]) -> None:
+    def __init__(
+        self, store: Store, lease: Lease, session: ThreadSession, show: Callable[[Event], Awaitable[None]], observer: Observer
+    ) -> None:
         """Save under the lease; `show` is told, once, why the state cannot be kept."""
         self._store = store
         self._lease = lease
         self._session = session
         self._show = show
+        self._observer = observer
         self._wanted = False
         self._told = False
         self._saved: Snapshot | None = None
@@ -81,8 +84,10 @@ class Keeper:
         await asyncio.sleep(AGAIN)
 
     async def _save(self) -> None:
-        state = await self._session.snapshot()
-        await self._store.save_snapshot(self._lease, state)
+        with self._observer.during(Work(what=Activity.SNAPSHOT, thread=self._lease.thread)) as tell:
+            state = await self._session.snapshot()
+            await self._store.save_snapshot(self._lease, state)
+            tell(state)
         self._session.kept(part.digest for part in state.parts)
         self._saved, self._attempts = state, 0
         self._session.unsaved = self._wanted

@@ -7,7 +7,8 @@ import logging
 from collections import deque
 
 from codeact_bot.errors import CodeactError
-from codeact_bot.ports import Sandbox, Session
+from codeact_bot.ports import UNOBSERVED, Observer, Sandbox, Session
+from codeact_bot.types import Activity, ThreadId, Work
 
 log = logging.getLogger(__name__)
 
@@ -15,9 +16,10 @@ log = logging.getLogger(__name__)
 class Pool:
     """Unused sandboxes, started ahead of need; one that was handed out never comes back."""
 
-    def __init__(self, sandbox: Sandbox, size: int) -> None:
+    def __init__(self, sandbox: Sandbox, size: int, observer: Observer = UNOBSERVED) -> None:
         self._sandbox = sandbox
         self._size = size
+        self._observer = observer
         self._ready: deque[Session] = deque()
         self._filling: asyncio.Task[None] | None = None
 
@@ -34,9 +36,15 @@ class Pool:
             if session.alive:
                 return session
             await session.aclose()
-        session = await self._sandbox.start(label)
+        with self._observer.during(Work(what=Activity.START, thread=ThreadId(label))):
+            session = await self._sandbox.start(label)
         self.fill()
         return session
+
+    @property
+    def ready(self) -> int:
+        """How many are waiting to be handed out."""
+        return len(self._ready)
 
     async def filled(self) -> None:
         """Wait until the filling under way is over."""
@@ -46,7 +54,8 @@ class Pool:
     async def _fill(self) -> None:
         try:
             while len(self._ready) < self._size:
-                self._ready.append(await self._sandbox.start("pool"))
+                with self._observer.during(Work(what=Activity.START)):
+                    self._ready.append(await self._sandbox.start("pool"))
         except CodeactError as error:
             log.warning("Could not fill the pool of sandboxes: %s", error, extra={"action": "pool"})
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
 from codeact_bot.types import (
     Author,
+    Backlog,
     Bounds,
     By,
+    Check,
     Completion,
     Entry,
     Erased,
@@ -39,6 +42,7 @@ from codeact_bot.types import (
     Total,
     Trail,
     Turn,
+    Work,
 )
 
 Hear = Callable[[str | None], Awaitable[bool]]
@@ -49,6 +53,10 @@ Progress = Callable[[Preparing], None]
 
 Printed = Callable[[str], Awaitable[None]]
 """Is given output while the code runs."""
+
+Found = Turn | Step | Execution | Snapshot | Incoming
+Tell = Callable[[Found], None]
+"""Is told what came of a piece of work."""
 
 
 class Model(Protocol):
@@ -134,6 +142,9 @@ class Sandbox(Protocol):
 
     async def reap(self) -> int:
         """Remove what dead workers left behind; returns how many sandboxes that were."""
+
+    async def check(self) -> None:
+        """Find out whether the engine answers, without starting anything. Raises SandboxUnavailable."""
 
     async def aclose(self) -> None:
         """Close connections to the engine; sessions are closed by their owners."""
@@ -337,8 +348,39 @@ class Store(Ledger, Keeping, Protocol):
     async def fired(self, schedule_id: str, incoming_id: str) -> None:
         """Remember that the message of a run is in the queue."""
 
+    async def backlog(self, prefixes: Sequence[str]) -> Backlog:
+        """What waits and runs in the conversations whose ids begin with one of `prefixes`."""
+
     async def aclose(self) -> None:
         """Close connections."""
+
+
+class Observer(Protocol):
+    """Sees what a worker does: measures, traces and the log are made of it. It raises nothing and holds nothing up."""
+
+    def during(self, work: Work) -> AbstractContextManager[Tell]:
+        """See a piece of work that lasts as long as the body; an exception that ends the body ends it, too."""
+
+
+class Unobserved:
+    """The Observer of those who want none."""
+
+    def during(self, work: Work) -> AbstractContextManager[Tell]:
+        """Look away."""
+        return nullcontext(lambda _: None)
+
+
+UNOBSERVED: Observer = Unobserved()
+
+
+class Watch(Protocol):
+    """What those who look after a worker are told."""
+
+    async def ready(self) -> Sequence[Check]:
+        """Whether it can take in messages and answer them, line by line."""
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """All measures as Prometheus reads them, and their content type."""
 
 
 class Inbox(Protocol):
@@ -465,3 +507,6 @@ class ChatAdapter(Protocol):
 
     async def reply(self, turn: Turn) -> Reply:
         """Open the post for a turn, or go on with the one that `turn.reply` names."""
+
+    async def check(self) -> Check:
+        """Whether people are heard, without asking the platform."""

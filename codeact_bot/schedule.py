@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from codeact_bot.errors import FileRefused, ScheduleRefused
 from codeact_bot.phrases import read
-from codeact_bot.ports import Inbox, Store
+from codeact_bot.ports import UNOBSERVED, Inbox, Observer, Store
 from codeact_bot.rhythm import Rhythm
-from codeact_bot.types import Access, Fire, Incoming, Order, Schedule, ThreadId, now
+from codeact_bot.types import Access, Activity, Fire, Incoming, Order, Schedule, ThreadId, Work, now
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,22 @@ WHEN = "%a %-d %b %Y, %H:%M"
 class Scheduler:
     """Sends the messages of schedules that are due; several workers may do so at once."""
 
-    def __init__(self, store: Store, inbox: Inbox, access: Access, prefixes: Callable[[], Sequence[str]], grace: timedelta) -> None:
+    def __init__(
+        self,
+        store: Store,
+        inbox: Inbox,
+        access: Access,
+        prefixes: Callable[[], Sequence[str]],
+        grace: timedelta,
+        observer: Observer = UNOBSERVED,
+    ) -> None:
         """Send those of channels that begin with a prefix; a run that comes later than `grace` is only told of."""
         self._store = store
         self._inbox = inbox
         self._access = access
         self._prefixes = prefixes
         self._grace = grace
+        self._observer = observer
 
     async def tick(self) -> None:
         """Send what is due. Raises StoreUnavailable."""
@@ -59,7 +68,9 @@ class Scheduler:
             if not await self._store.begin_fire(schedule, incoming, following):
                 return
         try:
-            await self._inbox.accept(incoming)
+            with self._observer.during(Work(what=Activity.FIRE, thread=incoming.thread)) as tell:
+                await self._inbox.accept(incoming)
+                tell(incoming)
         except FileRefused as error:
             log.error("A run of schedule %s is left out: %s", schedule.id, error, extra={"action": "schedule", "conversation": incoming.thread})
         await self._store.fired(schedule.id, incoming.id)

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,11 +20,11 @@ from codeact_bot.delivery import Deliveries, open_reply, prefixes
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
 from codeact_bot.keeper import Keeper
 from codeact_bot.patience import Patience, giving_way, to_the_end
-from codeact_bot.ports import ChatAdapter, Reply, Store
+from codeact_bot.ports import UNOBSERVED, ChatAdapter, Observer, Reply, Store, Tell
 from codeact_bot.rebuild import Rebuild, told
 from codeact_bot.redaction import MARK
 from codeact_bot.sessions import Sessions, ThreadSession
-from codeact_bot.types import Ending, Fire, Incoming, Kind, Lease, Notice, Outcome, Step, ThreadId, Turn, step_mark
+from codeact_bot.types import Activity, Ending, Fire, Incoming, Kind, Lease, Notice, Outcome, Step, ThreadId, Turn, Work, step_mark
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,15 @@ class Service:
     """Runs turns for its adapters; implements Inbox."""
 
     def __init__(
-        self, *, store: Store, sessions: Sessions, loop: Loop, adapters: Sequence[ChatAdapter], concurrency: int = 50, grace: float = 0.0
+        self,
+        *,
+        store: Store,
+        sessions: Sessions,
+        loop: Loop,
+        adapters: Sequence[ChatAdapter],
+        concurrency: int = 50,
+        grace: float = 0.0,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """Work for these adapters, on so many threads at once; `grace` is what `leave` gives the turns under way, in seconds."""
         self._store = store
@@ -50,12 +59,14 @@ class Service:
         self._free = asyncio.Semaphore(concurrency)
         self._wake = asyncio.Event()
         self._grace = grace
-        self._leaving = asyncio.Event()
+        self._observer = observer
+        self.leaving = asyncio.Event()
+        """Set when it is about to end."""
         self._turns: set[asyncio.Task[None]] = set()
         self._stops: dict[ThreadId, asyncio.Event] = {}
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._recorder = Recorder(store)
-        self._deliveries = Deliveries(store, adapters, self._owner, self._recorder)
+        self._deliveries = Deliveries(store, adapters, self._owner, self._recorder, observer)
 
     async def accept(self, incoming: Incoming) -> bool:
         """Queue a message; on return it is durable. False when it is a redelivery. Raises StoreUnavailable."""
@@ -91,11 +102,11 @@ class Service:
 
     def leave(self) -> int:
         """Begin to end: nothing more is claimed, and what is under way has its grace. Returns how many turns that are."""
-        self._leaving.set()
+        self.leaving.set()
         return len(self._turns)
 
     async def _end(self, ears: Sequence[asyncio.Task[None]]) -> None:
-        await self._leaving.wait()
+        await self.leaving.wait()
         if self._turns:
             await asyncio.wait(self._turns, timeout=self._grace)
         for ear in ears:
@@ -103,15 +114,16 @@ class Service:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
-            while not self._leaving.is_set():
+            while not self.leaving.is_set():
                 await self._free.acquire()
                 self._wake.clear()
+                asked = time.perf_counter()
                 lease = await self._claim()
                 if lease is None:
                     self._free.release()
                     await self._rest()
                     continue
-                turn = group.create_task(self._serve(lease), name=f"turn {lease.thread}")
+                turn = group.create_task(self._serve(lease, asked), name=f"turn {lease.thread}")
                 self._turns.add(turn)
                 turn.add_done_callback(self._turns.discard)
 
@@ -139,10 +151,11 @@ class Service:
         except TimeoutError:
             pass
 
-    async def _serve(self, lease: Lease) -> None:
+    async def _serve(self, lease: Lease, asked: float) -> None:
         try:
-            async with self._held(lease) as stop:
-                await self._turn(lease, stop)
+            with self._observer.during(Work(what=Activity.TURN, thread=lease.thread, since=asked)) as tell:
+                async with self._held(lease) as stop:
+                    await self._turn(lease, stop, asked, tell)
         except LeaseLost as error:
             log.warning("%s", error, extra={"action": "turn", "conversation": lease.thread})
         except CodeactError as error:
@@ -153,36 +166,47 @@ class Service:
             self._free.release()
             self._wake.set()
 
-    async def _turn(self, lease: Lease, stop: asyncio.Event) -> None:
+    async def _turn(self, lease: Lease, stop: asyncio.Event, asked: float, tell: Tell) -> None:
         patience = Patience(LEASE_SECONDS)
-        turn = await patience.keep(lambda: self._store.open_turn(lease))
+        with self._observer.during(Work(what=Activity.CLAIM, thread=lease.thread, since=asked)) as opened:
+            turn = await patience.keep(lambda: self._store.open_turn(lease))
+            opened(turn)
+            tell(turn)
         self._recorder.note(*turn_entries(turn))
         patience.reply = reply = await open_reply(self._adapters, turn)
         try:
             await patience.keep(lambda: self._store.save_reply(lease, turn.id, reply.reference))
             if (fire := turn.incoming.fire) is not None and fire.skipped:
-                await to_the_end(self._skip(lease, turn.id, fire, reply, patience))
+                await to_the_end(self._skip(lease, turn.id, fire, reply, patience, tell))
                 return
             if fire is not None and fire.note:
                 await reply.show(Notice(text=fire.note))
             if MARK in turn.incoming.text and not turn.resumed:
                 await reply.show(Notice(text=SECRET_ASKED))
-            async with giving_way(reply), self._sessions.hold(lease) as session, Keeper(self._store, lease, session, reply.show) as keeper:
+            async with giving_way(reply), self._sessions.hold(lease) as session, self._keeper(lease, session, reply) as keeper:
                 outcome = await self._outcome(lease, turn, session, keeper, reply, patience, stop)
                 outcome = await patience.keep(partial(told, self._store, session, turn, outcome, reply.show))
-                await to_the_end(self._finish(lease, turn.id, outcome, keeper, reply, patience))
+                await to_the_end(self._finish(lease, turn.id, outcome, keeper, reply, patience, tell))
         except StoreUnavailable:
             await patience.tell()
             raise
 
-    async def _skip(self, lease: Lease, turn_id: str, fire: Fire, reply: Reply, patience: Patience) -> None:
+    def _keeper(self, lease: Lease, session: ThreadSession, reply: Reply) -> Keeper:
+        return Keeper(self._store, lease, session, reply.show, self._observer)
+
+    async def _skip(self, lease: Lease, turn_id: str, fire: Fire, reply: Reply, patience: Patience, tell: Tell) -> None:
         """End the turn of a scheduled run that is not to be made."""
         missed = Outcome(ending=Ending.MISSED, text=fire.note)
-        await self._deliveries.begin(await patience.keep(lambda: self._end_turn(lease, turn_id, missed)), reply)
+        done = await patience.keep(lambda: self._end_turn(lease, turn_id, missed))
+        tell(done)
+        await self._deliveries.begin(done, reply)
 
-    async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply, patience: Patience) -> None:
+    async def _finish(
+        self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply, patience: Patience, tell: Tell
+    ) -> None:
         await self._recorder.written()
         done = await patience.keep(lambda: self._end_turn(lease, turn_id, outcome))
+        tell(done)
         await self._deliveries.begin(done, reply)
         await keeper.finish(turn_id)
 

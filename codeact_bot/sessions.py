@@ -12,8 +12,8 @@ from types import TracebackType
 
 from codeact_bot.errors import CodeactError, FileRefused, SandboxLost, StoreUnavailable
 from codeact_bot.pool import Pool
-from codeact_bot.ports import Printed, Sandbox, Session, Store
-from codeact_bot.types import Bounds, Execution, File, Lease, Snapshot, Status, ThreadId
+from codeact_bot.ports import UNOBSERVED, Observer, Printed, Sandbox, Session, Store
+from codeact_bot.types import Activity, Bounds, Execution, File, Lease, Snapshot, Status, ThreadId, Work
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,11 @@ STATE_BEHIND = "The saved state is restored, but what the last steps did to vari
 class ThreadSession:
     """A thread's session. It outlives its sandbox: the next call after a loss gets a new one with the last saved state."""
 
-    def __init__(self, thread: ThreadId, pool: Pool, store: Store) -> None:
+    def __init__(self, thread: ThreadId, pool: Pool, store: Store, observer: Observer) -> None:
         self._thread = thread
         self._pool = pool
         self._store = store
+        self._observer = observer
         self._starting: asyncio.Task[Session] | None = None
         self._unsaved: dict[str, File] = {}
         self._notes: tuple[str, ...] = ()
@@ -210,13 +211,15 @@ class ThreadSession:
 
     async def _restore(self, session: Session) -> tuple[str, ...]:
         """Bring the saved state back; returns sentences on what of it could not be."""
+        work = Work(what=Activity.RESTORE, thread=self._thread)
         snapshot = await self._load()
         if snapshot is None:
             return ()
         if not snapshot.parts:
             return (STATE_LOST,)
         try:
-            missing = (*snapshot.dropped, *await session.restore(snapshot))
+            with self._observer.during(work):
+                missing = (*snapshot.dropped, *await session.restore(snapshot))
         except FileRefused as error:
             return (f"{error} {STATE_LOST}",)
         self._known = frozenset(part.digest for part in snapshot.parts)
@@ -237,14 +240,15 @@ def _failed(starting: asyncio.Task[Session]) -> bool:
 class Sessions:
     """The sessions of all threads that this worker serves."""
 
-    def __init__(self, sandbox: Sandbox, store: Store, *, pool: int) -> None:
-        self._pool = Pool(sandbox, pool)
+    def __init__(self, sandbox: Sandbox, store: Store, *, pool: int, observer: Observer = UNOBSERVED) -> None:
+        self._pool = Pool(sandbox, pool, observer)
         self._store = store
+        self._observer = observer
         self._threads: dict[ThreadId, ThreadSession] = {}
 
     def of(self, thread: ThreadId) -> ThreadSession:
         """Return the thread's session, starting its sandbox in the background."""
-        session = self._threads.setdefault(thread, ThreadSession(thread, self._pool, self._store))
+        session = self._threads.setdefault(thread, ThreadSession(thread, self._pool, self._store, self._observer))
         session.warm()
         return session
 
@@ -266,6 +270,10 @@ class Sessions:
         finally:
             session.users -= 1
             session.used = time.monotonic()
+
+    def count(self) -> tuple[int, int]:
+        """How many sandboxes wait in the pool, and how many conversations have one."""
+        return self._pool.ready, sum(session.started for session in self._threads.values())
 
     async def hibernate(self, seconds: float) -> int:
         """Remove the sandboxes that nobody has used for so long; the next message wakes them. Returns how many that were."""

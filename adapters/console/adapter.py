@@ -21,7 +21,7 @@ from adapters.console.keyboard import Keyboard, Line
 from adapters.console.reply import ConsoleReply
 from adapters.render import size_text
 from codeact_bot.ports import Inbox
-from codeact_bot.types import Author, Incoming, Kind, ThreadId, Turn
+from codeact_bot.types import Author, Check, Incoming, Kind, ThreadId, Turn
 
 RECAP_TURNS = 3
 PRESSES_TO_LEAVE = 3
@@ -88,6 +88,10 @@ class ConsoleAdapter:
                     self._reply.close()
                 if self._left is not None:
                     self._left()
+
+    async def check(self) -> Check:
+        """A terminal hears whoever types."""
+        return Check(name="terminal", ok=True, text="open")
 
     async def reply(self, turn: Turn) -> ConsoleReply:
         """Begin to show a turn, or go on with one that a crash interrupted."""

@@ -13,10 +13,12 @@ from adapters.discord.places import PREFIX
 from adapters.discord.reply import DiscordReply
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import Access, Turn
+from codeact_bot.types import Access, Check, Turn
 
 WRONG_TOKEN = "Discord does not accept DISCORD_TOKEN. Copy the token again from the Bot page of your application; docs/discord.md."  # noqa: S105
 NO_CONTENT = "Discord does not let the bot read messages. Turn on Message Content Intent on the Bot page of your application; docs/discord.md."
+
+NOT_CONNECTED = "The bot tries again by itself. If it does not succeed, look into its log and at https://discordstatus.com."
 
 
 class DiscordAdapter:
@@ -51,6 +53,12 @@ class DiscordAdapter:
                 raise ConfigurationInvalid(WRONG_TOKEN) from None
 
         await patient(log_in, failures=(aiohttp.ClientError, OSError, discord.HTTPException), failed="Could not log in to Discord")
+
+    async def check(self) -> Check:
+        """Whether Discord sends what people write."""
+        if self.client.is_closed() or not self.client.is_ready():
+            return Check(name="Discord", ok=False, text="not connected", remedy=NOT_CONNECTED)
+        return Check(name="Discord", ok=True, text="connected")
 
     async def reply(self, turn: Turn) -> Reply:
         """Open the post for a turn, or go on with the one that `turn.reply` names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
@@ -24,12 +24,22 @@ from adapters.slack.reply import SlackReply
 from adapters.slack.wire import WRONG_TOKEN_CODES, Wire, error_of, heeding
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import Access, Turn
+from codeact_bot.types import Access, Check, Turn
 
 log = logging.getLogger(__name__)
 
 EVENTS_PATH = "/slack/events"
 WRONG_TOKEN = "Slack does not accept %s (%s). Copy the token again from https://api.slack.com/apps; see docs/slack.md."  # noqa: S105
+
+NOT_CONNECTED = "The bot tries again by itself. If it does not succeed, look into its log and at https://slack-status.com."
+
+
+async def _no() -> bool:
+    return False
+
+
+async def _yes() -> bool:
+    return True
 
 
 class SlackAdapter:
@@ -45,6 +55,7 @@ class SlackAdapter:
         self._wire = Wire(bot_token, base_url)
         self._budget = Budget()
         self._ear: Ear | None = None
+        self._connected: Callable[[], Awaitable[bool]] = _no
 
     @property
     def prefixes(self) -> Sequence[str]:
@@ -85,8 +96,10 @@ class SlackAdapter:
 
         try:
             await patient(connect, failures=(PlatformDown, TryLater), failed="Could not connect to Slack")
+            self._connected = handler.client.is_connected
             yield
         finally:
+            self._connected = _no
             await handler.close_async()  # type: ignore[no-untyped-call]
 
     @asynccontextmanager
@@ -98,9 +111,17 @@ class SlackAdapter:
         try:
             await web.TCPSite(runner, host, int(port)).start()
             log.info("Slack's requests are taken at http://%s%s", self._http, EVENTS_PATH)
+            self._connected = _yes
             yield
         finally:
+            self._connected = _no
             await runner.cleanup()
+
+    async def check(self) -> Check:
+        """Whether Slack's events come in by Socket Mode; where Slack sends requests, whether they are taken."""
+        if not await self._connected():
+            return Check(name="Slack", ok=False, text="not connected", remedy=NOT_CONNECTED)
+        return Check(name="Slack", ok=True, text="connected")
 
     async def reply(self, turn: Turn) -> Reply:
         """Open the post for a turn, or go on with the one that `turn.reply` names."""

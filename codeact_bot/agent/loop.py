@@ -18,14 +18,13 @@ from codeact_bot.agent.observations import observe, observe_malformed
 from codeact_bot.agent.prompt import system_prompt
 from codeact_bot.agent.window import Window
 from codeact_bot.errors import ModelRefused, ModelUnavailable
-from codeact_bot.ports import Model, Session
+from codeact_bot.ports import UNOBSERVED, Model, Observer, Session
 from codeact_bot.redaction import Redactor
 from codeact_bot.types import (
-    Action,
+    Activity,
     Answer,
     Bounds,
     CodeStarted,
-    Completion,
     Ending,
     Execution,
     Limits,
@@ -39,13 +38,14 @@ from codeact_bot.types import (
     Thought,
     ThoughtDropped,
     Turn,
+    Work,
     now,
 )
 
 T = TypeVar("T")
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The turn is over, from wherever we are."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -72,6 +72,7 @@ class Loop:
     redactor: Redactor = field(default_factory=Redactor)
     """Leaves secrets out of what the model and the code write, before anybody sees it."""
     clock: Callable[[], float] = time.monotonic
+    observer: Observer = UNOBSERVED
 
     async def turn(self, turn: Turn, past: Sequence[Turn], session: Session, *, save: Save, show: Show, stop: asyncio.Event) -> Turn:
         """Work on `turn` until it has an outcome and return it with its steps and outcome, not yet saved.
@@ -82,7 +83,7 @@ class Loop:
         run = _Run(self, turn, past, session, save, show, stop)
         try:
             outcome = await run.to_the_end()
-        except _Ended as ended:
+        except Ended as ended:
             outcome = ended.outcome
         return replace(turn, steps=tuple(run.steps), outcome=outcome, ended=now())
 
@@ -103,9 +104,7 @@ class _Run:
         """The loop."""
         await self.settle_open_step()
         while not (outcome := self.over()):
-            completion, action = await self.ask()
-            step = Step(index=len(self.steps), completion=completion, action=action)
-            outcome = await self.act(step)
+            outcome = await self.act(await self.ask())
             if outcome:
                 break
         return outcome
@@ -130,8 +129,8 @@ class _Run:
         if self.steps and isinstance(self.steps[-1].action, RunCode) and self.steps[-1].execution is None:
             await self.close(self.steps.pop(), INTERRUPTED)
 
-    async def ask(self) -> tuple[Completion, Action]:
-        """Ask the model for its next action, streaming its thought."""
+    async def ask(self) -> Step:
+        """Ask the model for its next action, streaming its thought; returns the step that begins with it."""
         messages = await self.messages()
         parser, stream = ActionParser(), self.loop.redactor.stream()
 
@@ -147,14 +146,22 @@ class _Run:
             return complete
 
         try:
-            completion = await self.in_time(self.loop.model.complete(messages, hear))
+            with self.loop.observer.during(self.work(Activity.MODEL, len(self.steps))) as tell:
+                completion = await self.in_time(self.loop.model.complete(messages, hear))
+                held, _ = parser.feed(stream.end())
+                rest = held + parser.end()
+                step = Step(index=len(self.steps), completion=self.loop.redactor.completion(completion), action=parser.action)
+                tell(step)
         except (ModelUnavailable, ModelRefused) as error:
-            raise _Ended(Outcome(ending=Ending.FAILED, text=str(error))) from None
-        held, _ = parser.feed(stream.end())
-        if rest := held + parser.end():
+            raise Ended(Outcome(ending=Ending.FAILED, text=str(error))) from None
+        if rest:
             await self.show(Thought(text=rest))
         self.loop.window.learn(messages, completion.usage)
-        return self.loop.redactor.completion(completion), parser.action
+        return step
+
+    def work(self, what: Activity, step: int) -> Work:
+        """Name a piece of work of the turn."""
+        return Work(what=what, thread=self.turn.incoming.thread, turn=self.turn.id, step=step)
 
     async def messages(self) -> list[Message]:
         """Build what the model is sent, with a nudge where it goes in circles."""
@@ -182,11 +189,16 @@ class _Run:
         """Run the code within its time; a stop interrupts it."""
         seconds = min(self.loop.limits.step_seconds, self.seconds_left())
         try:
-            loop = self.loop
-            return await execute(self.session, code, seconds=seconds, bounds=loop.bounds, redactor=loop.redactor, show=self.show, stop=self.stop)
+            loop, session = self.loop, self.session
+            with loop.observer.during(self.work(Activity.EXECUTION, step.index)) as tell:
+                execution = await execute(
+                    session, code, seconds=seconds, bounds=loop.bounds, redactor=loop.redactor, show=self.show, stop=self.stop
+                )
+                tell(execution)
+                return execution
         except SANDBOX_FAULTS as error:
             await self.close(step, INTERRUPTED)
-            raise _Ended(Outcome(ending=Ending.FAILED, text=str(error))) from error
+            raise Ended(Outcome(ending=Ending.FAILED, text=str(error))) from error
 
     async def close(self, step: Step, execution: Execution) -> None:
         """Save a step with what came of it."""
@@ -220,7 +232,7 @@ class _Run:
                 return task.result()
         finally:
             await cancelled(task)
-        raise _Ended(_STOPPED if self.stop.is_set() else out_of_time(self.loop.limits, self.steps))
+        raise Ended(_STOPPED if self.stop.is_set() else out_of_time(self.loop.limits, self.steps))
 
 
 _STOPPED = Outcome(ending=Ending.STOPPED, text="Stopped. What ran so far is kept; ask me to go on, or ask something else.")

@@ -250,6 +250,17 @@ class DockerSandbox:
         self._left -= owed
         return reaped
 
+    async def check(self) -> None:
+        """Find out whether the engine answers. Raises SandboxUnavailable."""
+
+        def ask() -> None:
+            self._connected().ping()
+
+        try:
+            await engine.aside(ask)
+        except (DockerException, OSError) as error:
+            raise engine.explain(error) from error
+
     async def diagnose(self) -> tuple[Check, ...]:
         """Find out what of Docker works here, for `codeact-bot doctor`."""
         return await engine.diagnose(self.image, self._runtime or "")

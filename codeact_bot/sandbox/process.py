@@ -117,6 +117,14 @@ class ProcessSandbox:
         """Remove working folders of dead owners; their processes have ended with them."""
         return await asyncio.to_thread(_reap)
 
+    async def check(self) -> None:
+        """Find out whether a worker can be started. Raises SandboxUnavailable."""
+        await self.prepare(lambda _: None)
+        assert self._ground is not None
+        for program in (self._python, *(["bwrap"] if self._ground.wrap else [])):
+            if shutil.which(program) is None:
+                raise SandboxUnavailable(f"{program} is not there any more, so that no sandbox can be started. Install it again.")
+
     async def aclose(self) -> None:
         """Nothing is held."""
 

@@ -12,7 +12,7 @@ from codeact_bot.redaction import Redactor
 from codeact_bot.store import records
 from codeact_bot.store.remembered import RememberedThread, RememberedTurn
 from codeact_bot.store.remembered_retention import RememberedRetaining
-from codeact_bot.types import File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
+from codeact_bot.types import Backlog, File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
 
 
 class MemoryStore(RememberedRetaining):
@@ -58,7 +58,7 @@ class MemoryStore(RememberedRetaining):
             thread = RememberedThread(id=incoming.thread, title=records.title(incoming), created=at, updated=at)
             self._threads[incoming.thread] = thread
         thread.pending.append((self._next(), records.bare_incoming(incoming)))
-        thread.seen[incoming.id] = None
+        thread.seen[incoming.id] = at
         thread.names[incoming.author.name] = None
         thread.people[incoming.author.id] = None
         new = dict.fromkeys(records.listed_words(incoming))
@@ -73,7 +73,8 @@ class MemoryStore(RememberedRetaining):
         if not waiting:
             return None
         thread = min(waiting, key=lambda each: each.pending[0][0])
-        thread.token, thread.owner, thread.until = thread.token + 1, owner, now() + timedelta(seconds=seconds)
+        thread.token, thread.owner, thread.since = thread.token + 1, owner, now()
+        thread.until = thread.since + timedelta(seconds=seconds)
         return Lease(thread=thread.id, owner=owner, token=thread.token, incoming=thread.pending[0][1], until=thread.until, ran=thread.ran)
 
     async def arrivals(self) -> AsyncIterator[None]:
@@ -189,6 +190,21 @@ class MemoryStore(RememberedRetaining):
                 self._owed[name] = (owner, at + timedelta(seconds=seconds))
                 return turn
         return None
+
+    async def backlog(self, prefixes: Sequence[str]) -> Backlog:
+        """What waits and runs in the conversations whose ids begin with one of `prefixes`."""
+        at, served = now(), tuple(prefixes)
+        threads = [each for each in self._threads.values() if each.pending and each.id.startswith(served)]
+        waiting = [came for each in threads for came in each.waiting]
+        running = [each.since for each in threads if each.held and each.since]
+        owed = [name for name in self._owed if (await self.turn(name)).incoming.thread.startswith(served)]
+        return Backlog(
+            waiting=len(waiting),
+            waiting_seconds=(at - min(waiting, default=at)).total_seconds(),
+            running=len(running),
+            running_seconds=(at - min(running, default=at)).total_seconds(),
+            owed=len(owed),
+        )
 
     async def renew_delivery(self, turn_id: str, owner: str, seconds: float) -> bool:
         """Keep others from delivering a turn for longer; False where someone else does, or where it is delivered."""

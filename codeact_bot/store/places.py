@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from codeact_bot.errors import ThreadNotFound, TurnNotFound
-from codeact_bot.store import documents, queries, records
+from codeact_bot.store import backlog, documents, queries, records
 from codeact_bot.store.history import History
 from codeact_bot.store.outages import reaching
-from codeact_bot.types import Incoming, ThreadId, Turn
+from codeact_bot.types import Backlog, Incoming, ThreadId, Turn
 
 
 class Places(History):
@@ -74,6 +74,15 @@ class Places(History):
             if turn.outcome is not None:
                 return turn
         return None
+
+    @reaching
+    async def backlog(self, prefixes: Sequence[str]) -> Backlog:
+        """What waits and runs in the conversations whose ids begin with one of `prefixes`, by the server's clock."""
+        if not prefixes:
+            return Backlog()
+        begins = {"$regex": "^(?:" + "|".join(map(re.escape, prefixes)) + ")"}
+        rows = await self._threads.aggregate(backlog.counted(prefixes)).to_list(1)
+        return backlog.backlog(rows[0] if rows else {}, await self._database.owed.count_documents({"thread": begins}))
 
     @reaching
     async def renew_delivery(self, turn_id: str, owner: str, seconds: float) -> bool:

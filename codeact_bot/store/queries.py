@@ -145,7 +145,7 @@ def idle(thread: ThreadId, mark: str) -> Document:
 def lend(owner: str, seconds: float) -> list[Document]:
     """Give the thread to a new owner under the next token."""
     token = {"$add": [{"$ifNull": ["$lease.token", 0]}, 1]}
-    return [{"$set": {"lease.owner": literal(owner), "lease.token": token, "lease.until": _after(seconds)}}]
+    return [{"$set": {"lease.owner": literal(owner), "lease.token": token, "lease.since": "$$NOW", "lease.until": _after(seconds)}}]
 
 
 def extend(seconds: float) -> list[Document]:

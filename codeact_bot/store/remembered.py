@@ -58,13 +58,16 @@ class RememberedThread:
     created: datetime
     updated: datetime
     pending: list[tuple[int, Incoming]] = field(default_factory=list)
-    seen: dict[str, None] = field(default_factory=dict)
+    seen: dict[str, datetime] = field(default_factory=dict)
+    """Its messages, and when each came."""
     names: dict[str, None] = field(default_factory=dict)
     people: dict[str, None] = field(default_factory=dict)
     words: dict[str, None] = field(default_factory=dict)
     turns: list[RememberedTurn] = field(default_factory=list)
     token: int = 0
     owner: str = ""
+    since: datetime | None = None
+    """When the lease was given."""
     until: datetime | None = None
     stop: str = ""
     snapshot: Snapshot | None = None
@@ -84,6 +87,11 @@ class RememberedThread:
         if missing:
             raise FileRefused(records.no_file(missing[0]))
         self.snapshot = replace(snapshot, parts=tuple(here[part.digest] if part.data is None else part for part in snapshot.parts))
+
+    @property
+    def waiting(self) -> list[datetime]:
+        """When the messages came that nobody answers yet, the first one first."""
+        return [self.seen[incoming.id] for _, incoming in self.pending[self.held :]]
 
     @property
     def ended(self) -> list[RememberedTurn]:
