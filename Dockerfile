@@ -20,6 +20,8 @@ COPY codeact_bot codeact_bot
 COPY adapters adapters
 RUN pip install --no-cache-dir --no-deps .
 USER 1000:1000
-ENV CODEACT_DATA=/tmp/codeact-bot
+ENV CODEACT_DATA=/tmp/codeact-bot CODEACT_OPERATIONS=127.0.0.1:9321
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10m \
+  CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:9321/healthz', timeout=9)"]
 ENTRYPOINT ["codeact-bot"]
 CMD ["serve"]

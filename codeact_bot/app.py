@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from codeact_bot import __version__
 from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.window import Window
 from codeact_bot.clock import Clock
 from codeact_bot.delivery import prefixes
-from codeact_bot.errors import ImageUnavailable, SandboxUnavailable
-from codeact_bot.ports import ChatAdapter, Model, Progress, Sandbox, Store
+from codeact_bot.errors import ConfigurationInvalid, ImageUnavailable, SandboxUnavailable
+from codeact_bot.observers import Journal, Observers
+from codeact_bot.ports import ChatAdapter, Model, Observer, Progress, Sandbox, Store
 from codeact_bot.redaction import Redactor
 from codeact_bot.schedule import Scheduler
 from codeact_bot.service import Service
@@ -24,9 +27,11 @@ from codeact_bot.types import Preparing
 from codeact_bot.upkeep import record_settings, retain
 
 if TYPE_CHECKING:
+    from codeact_bot.metrics import Measures
     from codeact_bot.model.openai import OpenAIModel
     from codeact_bot.sandbox.docker import DockerSandbox
     from codeact_bot.sandbox.process import ProcessSandbox
+    from codeact_bot.watch import Warden
 
 log = logging.getLogger(__name__)
 
@@ -56,26 +61,33 @@ class App:
     sessions: Sessions
     loop: Loop
     clock: Clock
+    observer: Observer
+    watch: Warden | None = None
+    """Who tells of this process's health; None without the libraries of the web chat."""
     fallbacks: tuple[str, ...] = ()
     """Why something is not as preferred, one sentence each."""
 
     def service(self, *adapters: ChatAdapter) -> Service:
         """Make the service that works for these adapters."""
         settings = self.settings
-        return Service(
+        service = Service(
             store=self.store,
             sessions=self.sessions,
             loop=self.loop,
             adapters=adapters,
             concurrency=settings.concurrency,
             grace=settings.grace_seconds,
+            observer=self.observer,
         )
+        if self.watch is not None:
+            self.watch.look_after(service, adapters)
+        return service
 
     def run_schedules(self, service: Service, *adapters: ChatAdapter) -> None:
         """From now on, send what schedules of these adapters' channels are due for."""
         settings = self.settings
         grace = timedelta(minutes=settings.misfire_minutes)
-        scheduler = Scheduler(self.store, service, settings.access, lambda: prefixes(adapters), grace)
+        scheduler = Scheduler(self.store, service, settings.access, lambda: prefixes(adapters), grace, self.observer)
         self.clock.every(SCHEDULE_SECONDS, scheduler.tick, "schedule")
 
 
@@ -92,8 +104,11 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
         sandbox = await stack.enter_async_context(open_sandbox(settings, progress, strangers=strangers, fell_back=fallbacks.append))
         model = make_model(settings)
         stack.push_async_callback(model.aclose)
-        sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=settings.pool))
-        loop = make_loop(settings, model, sandbox)
+        measures = make_measures(model, sandbox)
+        observer = await stack.enter_async_context(open_observer(settings, measures))
+        sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=settings.pool, observer=observer))
+        loop = make_loop(settings, model, observer)
+        watch = await stack.enter_async_context(open_watch(store, sandbox, sessions, measures)) if measures else None
         clock = Clock()
         clock.every(HIBERNATE_SECONDS, lambda: sessions.hibernate(settings.hibernate_minutes * 60), "hibernate")
         clock.every(REAP_SECONDS, sandbox.reap, "reap")
@@ -107,14 +122,47 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
             sessions=sessions,
             loop=loop,
             clock=clock,
+            observer=observer,
+            watch=watch,
             fallbacks=tuple(fallbacks),
         )
 
 
-def make_loop(settings: Settings, model: Model, sandbox: Sandbox) -> Loop:
+def make_measures(model: Model, sandbox: Sandbox) -> Measures | None:
+    """Make what counts and times; None where its library is not installed."""
+    if importlib.util.find_spec("prometheus_client") is None:
+        return None
+    from codeact_bot.metrics import Measures
+
+    return Measures(__version__, model, sandbox)
+
+
+@asynccontextmanager
+async def open_observer(settings: Settings, measures: Measures | None) -> AsyncIterator[Observer]:
+    """Open all that see what this process does. Raises ConfigurationInvalid where a library is missing that a setting asks for."""
+    observers: list[Observer] = [Journal(), *([measures] if measures else [])]
+    if not settings.traces:
+        yield Observers(observers)
+        return
+    try:
+        from codeact_bot.telemetry import tracing
+    except ImportError:
+        raise ConfigurationInvalid("CODEACT_TRACES needs a library that is not installed: pip install 'codeact-bot[telemetry]'.") from None
+    async with tracing(settings.traces, __version__) as traces:
+        yield Observers([*observers, traces])
+
+
+def open_watch(store: Store, sandbox: Sandbox, sessions: Sessions, measures: Measures) -> Warden:
+    """Make who tells of this process's health."""
+    from codeact_bot.watch import Warden
+
+    return Warden(store, sandbox, sessions, measures)
+
+
+def make_loop(settings: Settings, model: Model, observer: Observer) -> Loop:
     """Make the loop with the settings' limits."""
     window, redactor = Window(context_tokens=settings.context_tokens), make_redactor(settings)
-    return Loop(model=model, limits=settings.limits, bounds=settings.bounds, window=window, redactor=redactor)
+    return Loop(model=model, limits=settings.limits, bounds=settings.bounds, window=window, redactor=redactor, observer=observer)
 
 
 def make_redactor(settings: Settings) -> Redactor:

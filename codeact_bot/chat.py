@@ -98,7 +98,7 @@ async def _converse(
     settings: Settings, thread: str | None, lines: AsyncIterator[Line] | None, *, keyboard: bool, console: Console | None = None
 ) -> Sequence[Turn]:
     """Talk until the lines are over and the person leaves the keyboard."""
-    log.configure(settings.log_level, settings.data / "codeact-bot.log")
+    log.configure(settings.log_level, settings.data / "codeact-bot.log", settings.log_format)
     console = console or Screen(highlight=False)
     foot = Foot(console)
     try:
@@ -121,7 +121,7 @@ def _web(app: App, console: Console) -> WebAdapter | None:
         console.print(note(f"In the browser, too: {address}", "dim"), soft_wrap=True)
         open_browser(address)
 
-    return web(app.settings, StoreDesk(app.store), announce)
+    return web(app.settings, StoreDesk(app.store), announce, app.watch)
 
 
 async def _adapter(

@@ -14,10 +14,10 @@ from codeact_bot import log
 from codeact_bot.app import App, open_app
 from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import CodeactError, ConfigurationInvalid
-from codeact_bot.ports import ChatAdapter, Desk
+from codeact_bot.ports import ChatAdapter, Desk, Watch
 from codeact_bot.service import Service
 from codeact_bot.settings import Settings, load
-from codeact_bot.site import installed, web
+from codeact_bot.site import installed, operations, web
 from codeact_bot.types import Preparing
 
 NOTHING_TO_SERVE = (
@@ -33,16 +33,19 @@ async def serve() -> int:
     Raises ConfigurationInvalid where there is none, and what `open_app` raises.
     """
     settings = load()
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, form=settings.log_format)
     check(settings)
     async with open_app(settings, say_progress) as app:
-        listening = adapters(settings, StoreDesk(app.store, settings.time_zone))
+        listening = adapters(settings, StoreDesk(app.store, settings.time_zone), app.watch)
         service = app.service(*listening)
         app.run_schedules(service, *listening)
         say(_opening(app, listening))
         try:
-            with leaving(service, settings.grace_seconds):
-                await service.run()
+            async with operations(settings, app.watch) as address:
+                if address:
+                    say(f"Health and metrics at {address}")
+                with leaving(service, settings.grace_seconds):
+                    await service.run()
         except* CodeactError as errors:
             raise first(errors) from None
     return 0
@@ -93,9 +96,12 @@ def check(settings: Settings) -> None:
         need("discord", "discord")
     if settings.has_web and settings.slack_bot_token is None and settings.discord_token is None:
         need("starlette", "web")
+    if settings.operations:
+        need("starlette", "web")
+        need("prometheus_client", "web")
 
 
-def adapters(settings: Settings, desk: Desk) -> Sequence[ChatAdapter]:
+def adapters(settings: Settings, desk: Desk, watch: Watch | None = None) -> Sequence[ChatAdapter]:
     """Make the adapter of each platform that has tokens."""
     made: list[ChatAdapter] = []
     if settings.slack_bot_token is not None:
@@ -118,7 +124,7 @@ def adapters(settings: Settings, desk: Desk) -> Sequence[ChatAdapter]:
 
         made.append(DiscordAdapter(token=settings.discord_token.get_secret_value(), desk=desk, access=settings.access))
     if settings.has_web and installed():
-        made.append(web(settings, desk, lambda address: say(f"Web chat at {address}")))
+        made.append(web(settings, desk, lambda address: say(f"Web chat at {address}"), watch))
     return made
 
 

@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         "own",
         description="What can be answered in the web chat: its own conversations; other platforms', too, here alone; or there as well, if asked for.",
     )
+    operations: str = Field(
+        "", description="Host and port of /healthz, /readyz and /metrics; empty: those of the web chat, where it is on; docs/operations.md."
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="Token with which /metrics and the details of /readyz can be had from other machines; empty: from this one alone."
+    )
     oidc_issuer: str = Field("", description="Server that signs people in, by OpenID Connect: https://accounts.google.com; docs/access.md.")
     oidc_client_id: str = Field("", description="Client id that it gave the web chat.")
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="Client secret that it gave the web chat.")
@@ -146,6 +152,12 @@ class Settings(BaseSettings):
     database: str = Field("codeact", description="Name of the database.")
     data: Path = Field(default_factory=data_folder, description="Folder of the private MongoDB, logs, line history and saved files.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="How records are written: lines to read, or one JSON object per line.")
+    traces: str = Field(
+        "",
+        validation_alias=AliasChoices("CODEACT_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Address of an OpenTelemetry collector that is sent traces, by OTLP over HTTP; also OTEL_EXPORTER_OTLP_ENDPOINT; empty: none.",
+    )
 
     @field_validator("time_zone")
     @classmethod

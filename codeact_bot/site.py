@@ -9,17 +9,18 @@ import secrets
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codeact_bot.errors import ConfigurationInvalid
-from codeact_bot.ports import Desk
+from codeact_bot.ports import Desk, Watch
 from codeact_bot.settings import Settings
 from codeact_bot.types import Author
 
 if TYPE_CHECKING:
-    from adapters.web import Gate, WebAdapter
+    from adapters.web import Gate, Operations, WebAdapter
 
 NOBODY = (
     "People sign in to the web chat, but nobody may use it yet. Say who: CODEACT_PEOPLE__ALLOW='[\"@example.org\"]', "
@@ -27,9 +28,10 @@ NOBODY = (
 )
 
 
-def web(settings: Settings, desk: Desk, announce: Callable[[str], None]) -> WebAdapter:
+def web(settings: Settings, desk: Desk, announce: Callable[[str], None], watch: Watch | None = None) -> WebAdapter:
     """Make the adapter; `announce` is given the address to open. Raises ConfigurationInvalid.
 
+    Health and metrics are served with it, unless they have an address of their own.
     Without an address of one's own choice, another port will do where that of the default is taken.
     """
     from adapters.web import Site, WebAdapter
@@ -49,7 +51,8 @@ def web(settings: Settings, desk: Desk, announce: Callable[[str], None]) -> WebA
         rates=settings.rates,
         proxies=Proxies.of(settings.proxy_addresses),
     )
-    return WebAdapter(site, desk, announce, gate(settings))
+    with_it = watch is not None and not settings.operations
+    return WebAdapter(site, desk, announce, gate(settings), _operations(settings, watch) if with_it and watch else None)
 
 
 def gate(settings: Settings) -> Gate | None:
@@ -74,6 +77,25 @@ def gate(settings: Settings) -> Gate | None:
         raise ConfigurationInvalid("CODEACT_OIDC_ISSUER needs CODEACT_OIDC_CLIENT_ID and CODEACT_OIDC_CLIENT_SECRET beside it; see docs/access.md.")
     trusted = Issuer(address=issuer, client_id=settings.oidc_client_id, client_secret=secret, scopes=settings.oidc_scopes)
     return OidcGate(trusted, people, settings.web_url)
+
+
+def _operations(settings: Settings, watch: Watch) -> Operations:
+    from adapters.web import Operations
+
+    token = settings.metrics_token
+    return Operations(watch=watch, token=token.get_secret_value() if token else "", proxied=bool(settings.web_url or settings.proxy_addresses))
+
+
+@asynccontextmanager
+async def operations(settings: Settings, watch: Watch | None) -> AsyncIterator[str]:
+    """Serve health and metrics at their own address, which is yielded; empty where they have none. Raises ConfigurationInvalid."""
+    if watch is None or not settings.operations:
+        yield ""
+        return
+    from adapters.web import served
+
+    async with served(_operations(settings, watch), settings.operations) as address:
+        yield address
 
 
 def installed() -> bool:

@@ -12,6 +12,7 @@ DATA = {"codeact_bot.types", "codeact_bot.errors"}
 CORE = DATA | {"codeact_bot.ports"}
 REDACTION = {"codeact_bot.redaction"}
 SERVICE = {"service", "sessions", "pool", "delivery", "keeper", "rebuild", "patience", "audit"}
+WATCHING = {"observers", "metrics", "telemetry", "watch"}
 TIMES = {"rhythm", "phrases", "schedule"}
 COMMANDS = {"review", "timetable", "tokens", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
@@ -54,6 +55,8 @@ def allowed(name):
         return CORE | {f"codeact_bot.{room}"}
     if room in SERVICE:
         return CORE | REDACTION | {"codeact_bot.agent", *(f"codeact_bot.{each}" for each in SERVICE)}
+    if room in WATCHING:
+        return CORE | {"codeact_bot.agent", *(f"codeact_bot.{each}" for each in (*SERVICE, *WATCHING))}
     if room in TIMES:
         return CORE | {f"codeact_bot.{each}" for each in TIMES}
     if room == "desk":

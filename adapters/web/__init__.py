@@ -2,5 +2,6 @@
 
 from adapters.web.access import Gate, TokenGate, Viewer
 from adapters.web.adapter import Site, WebAdapter
+from adapters.web.operations import Operations, served
 
-__all__ = ["Gate", "Site", "TokenGate", "Viewer", "WebAdapter"]
+__all__ = ["Gate", "Operations", "Site", "TokenGate", "Viewer", "WebAdapter", "served"]

@@ -12,13 +12,13 @@ from urllib.parse import quote, urlsplit
 from adapters.web.access import Gate, TokenGate, Viewer
 from adapters.web.app import Terms, make_app
 from adapters.web.hub import Hub
+from adapters.web.operations import Operations
 from adapters.web.proxy import Proxies
 from adapters.web.reply import WebReply
-from adapters.web.server import bind, serve
+from adapters.web.server import address, bind, host_and_port, serve
 from adapters.web.state import Answers, Web
-from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import WEB, Author, Rates, Role, Turn
+from codeact_bot.types import WEB, Author, Check, Rates, Role, Turn
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +52,18 @@ class Site:
 class WebAdapter:
     """Answers in the browser; implements ChatAdapter."""
 
-    def __init__(self, site: Site, desk: Desk, announce: Callable[[str], None], gate: Gate | None = None) -> None:
+    def __init__(
+        self, site: Site, desk: Desk, announce: Callable[[str], None], gate: Gate | None = None, operations: Operations | None = None
+    ) -> None:
         """Serve the site; without a gate, the owner comes in by a link, which `announce` is given."""
         self._site = site
+        self._operations = operations
         self._desk = desk
         self._announce = announce
         self._gate = gate
         self._hub = Hub()
         self._leaving = asyncio.Event()
-        host, _, port = site.at.rpartition(":")
-        if not host or not port.isdigit():
-            raise ConfigurationInvalid(f"CODEACT_WEB is {site.at!r}; it has to be host and port, such as 127.0.0.1:8321, or off.")
-        self._host, self._port = host.strip("[]"), int(port)
+        self._host, self._port = host_and_port(site.at, "CODEACT_WEB")
 
     @property
     def prefixes(self) -> Sequence[str]:
@@ -74,7 +74,7 @@ class WebAdapter:
         """Serve pages until cancelled, or until `leave`. Raises ConfigurationInvalid where the address cannot be had."""
         bound = bind(self._host, self._port, or_any=self._site.or_any_port)
         with bound:
-            base = self._site.url.rstrip("/") or _address(bound)
+            base = self._site.url.rstrip("/") or address(bound)
             gate = self._gate or self._token_gate(base)
             web = Web(desk=self._desk, inbox=inbox, hub=self._hub, answers=self._site.answers, file_bytes=self._site.file_bytes)
             app = make_app(web, gate, self._terms(base, bound))
@@ -93,6 +93,7 @@ class WebAdapter:
             session_seconds=self._site.session_seconds,
             rates=self._site.rates,
             proxies=self._site.proxies,
+            open_routes=self._operations.routes() if self._operations else (),
         )
 
     def leave(self) -> None:
@@ -105,12 +106,10 @@ class WebAdapter:
         self._announce(f"{base}/?token={quote(gate.token)}")
         return gate
 
+    async def check(self) -> Check:
+        """Who asks has reached it."""
+        return Check(name="web chat", ok=True, text="served")
+
     async def reply(self, turn: Turn) -> Reply:
         """Begin to show a turn, or go on with one that another worker began."""
         return WebReply(self._hub, turn)
-
-
-def _address(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"

@@ -96,14 +96,16 @@ class Terms:
     """How long one stays signed in."""
     rates: Rates
     proxies: Proxies
+    open_routes: Sequence[Route] = ()
+    """Further pages, for strangers, too."""
 
 
 def make_app(web: Web, gate: Gate, terms: Terms) -> Starlette:
     """Make the site."""
     handlers: dict[Any, Any] = {HTTPException: refused, **dict.fromkeys(STATUS, failed)}
-    open_paths = (*OPEN, *(route.path for route in gate.routes() if isinstance(route, Route)))
+    open_paths = (*OPEN, *(route.path for route in (*terms.open_routes, *gate.routes()) if isinstance(route, Route)))
     app = Starlette(
-        routes=[*routes(), *gate.routes()],
+        routes=[*routes(), *terms.open_routes, *gate.routes()],
         exception_handlers={**handlers, Exception: broken},
         middleware=[
             Middleware(SafeHeaders, secure=terms.secure),

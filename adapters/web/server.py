@@ -26,14 +26,29 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(host: str, port: int, *, or_any: bool) -> socket.socket:
+def host_and_port(at: str, setting: str) -> tuple[str, int]:
+    """Read the value of a setting. Raises ConfigurationInvalid."""
+    host, _, port = at.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigurationInvalid(f"{setting} is {at!r}; it has to be host and port, such as 127.0.0.1:8321, or off.")
+    return host.strip("[]"), int(port)
+
+
+def address(bound: socket.socket) -> str:
+    """Return the address to ask for, on this machine where the socket listens everywhere."""
+    host, port = bound.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+def bind(host: str, port: int, *, or_any: bool, cannot: str = CANNOT) -> socket.socket:
     """Listen at an address; at another port where that one is taken and `or_any` allows it. Raises ConfigurationInvalid."""
     try:
         return _listening(host, port)
     except OSError as error:
         if or_any and port:
-            return bind(host, 0, or_any=False)
-        raise ConfigurationInvalid(CANNOT.format(host, port, error.strerror)) from None
+            return bind(host, 0, or_any=False, cannot=cannot)
+        raise ConfigurationInvalid(cannot.format(host, port, error.strerror)) from None
 
 
 def _listening(host: str, port: int) -> socket.socket:
