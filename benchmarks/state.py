@@ -191,6 +191,11 @@ def ms(value: float) -> str:
     return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
 
 
+def ratio(value: float, limit: float) -> str:
+    """Compare with the limit, where that takes long enough to mean something."""
+    return f" ({value / limit:.2f} ×)" if limit > 1 else ""
+
+
 async def column(bench: Bench, asleep: int) -> list[tuple[str, str, str]]:
     """Measure one kind of sandbox; returns rows of figure, value and target."""
     print(f"measuring {bench.sandbox.name} …", flush=True)
@@ -205,8 +210,8 @@ async def column(bench: Bench, asleep: int) -> list[tuple[str, str, str]]:
         goal = "30 ms" if code is SMALL else f"1.5 × {ms(inside)}"
         rows += [
             (f"{name}: limit, pickled inside / and sent", f"{ms(inside)} / {ms(sent)}", ""),
-            (f"{name}: the next step waits", f"{ms(waits)} ({waits / inside:.2f} ×)", goal),
-            (f"{name}: the snapshot is here ({size:,} bytes)", f"{ms(here)} ({here / sent:.2f} ×)", "30 ms" if code is SMALL else ""),
+            (f"{name}: the next step waits", f"{ms(waits)}{ratio(waits, inside)}", goal),
+            (f"{name}: the snapshot is here ({size:,} bytes)", f"{ms(here)}{ratio(here, sent)}", "30 ms" if code is SMALL else ""),
             (f"{name}: it is stored", ms(stored), ""),
         ]
     cold, same, other = await bench.woken()
