@@ -144,7 +144,7 @@ class MemoryStore(RememberedRetaining):
         thread, found = self._open(lease, turn_id)
         outcome, ended = self.redact.outcome(outcome), now()
         found.turn = replace(found.turn, outcome=outcome, ended=ended)
-        found.card = records.card(found.turn.incoming, found.turn.steps, outcome, (ended - found.turn.started).total_seconds())
+        found.card = records.card(found.turn.incoming, found.turn.steps, outcome, found.turn.started, (ended - found.turn.started).total_seconds())
         thread.pending = [each for each in thread.pending if each[1].id != found.turn.incoming.id]
         thread.updated = now()
         self._owed[turn_id] = (lease.owner, now() + timedelta(seconds=records.GRACE))
@@ -308,7 +308,7 @@ class MemoryStore(RememberedRetaining):
         for each in past:
             incoming = replace(each.turn.incoming, thread=fork)
             turn = replace(each.turn, id=records.turn_id(incoming), incoming=incoming, reply="")
-            self._threads[fork].turns.append(replace(each, turn=turn))
+            self._threads[fork].turns.append(replace(each, turn=turn, copied=True))
         return last is None or state is not None
 
     async def aclose(self) -> None:

@@ -23,9 +23,12 @@ FACTS: Keys = (
     ("state", 1),
     ("started", 1),
     ("outcome.ending", 1),
-    *((f"facts.{name}", 1) for name in ("platform", "channel", "person", "model", "steps", "repairs", "seconds", "tokens", "cost")),
+    *((f"facts.{name}", 1) for name in ("platform", "channel", "person", "model", "day", "failures")),
+    *((f"facts.{name}", 1) for name in ("steps", "repairs", "seconds", "tokens", "cost")),
 )
 """All that totals add up, so that they read this index alone."""
+KEPT_FACTS = ("platform", "channel")
+"""What a fork's copy of a turn keeps: it is no run of its own, and costs nothing again."""
 INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "threads": (
         ((("waiting", 1), ("_id", 1)), False),
@@ -42,6 +45,7 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
         *((((field, 1), *NEWEST), False) for field in SEARCHED),
         ((*NEWEST, ("facts.cost", -1)), False),
         ((("incoming.files.digest", 1),), False),
+        ((("facts.cost", -1),), False),
         (FACTS, False),
     ),
     "steps": (((("turn", 1), ("index", 1)), False), *((((f"execution.{name}.digest", 1),), False) for name in ("files", "images"))),
@@ -211,6 +215,11 @@ def found(query: Query) -> Document:
     if words := records.wanted_words(query):
         match["words"] = {"$all": words}
     return match | _facts(query) | _between(query)
+
+
+def ran(query: Query) -> Document:
+    """Match the turns of a query that ran where they are: those that a fork took along cost nothing again."""
+    return found(query) | {"facts.cost": {"$gte": max(query.min_cost, 0.0)}}
 
 
 def _facts(query: Query) -> Document:

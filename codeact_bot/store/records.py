@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from codeact_bot.errors import FileRefused
 from codeact_bot.types import Author, Execution, File, Incoming, Lease, Malformed, Outcome, Part, Query, RunCode, Status, Step, ThreadId, Usage
@@ -112,8 +113,9 @@ class Facts:
     person: str
     """The author's name and id, as totals name them."""
     model: str = ""
-    failures: tuple[str, ...] = ()
-    """Types of the errors as Python names them."""
+    failures: str = ""
+    """Types of the errors as Python names them, each on a line: one value, so that an index alone can answer for it."""
+    day: str = ""
     steps: int = 0
     repairs: int = 0
     seconds: float = 0.0
@@ -121,7 +123,7 @@ class Facts:
     cost: float = 0.0
 
 
-def facts(incoming: Incoming, steps: Sequence[Step], seconds: float) -> Facts:
+def facts(incoming: Incoming, steps: Sequence[Step], started: datetime | None, seconds: float) -> Facts:
     """Sum a turn up."""
     usage = sum((step.completion.usage for step in steps), Usage())
     failures = [step.execution.error.type for step in steps if step.execution and step.execution.error]
@@ -130,7 +132,8 @@ def facts(incoming: Incoming, steps: Sequence[Step], seconds: float) -> Facts:
         channel=channel(incoming.thread),
         person=person(incoming.author),
         model=steps[-1].completion.model if steps else "",
-        failures=tuple(dict.fromkeys(failures)),
+        failures="\n".join(dict.fromkeys(failures)),
+        day=started.astimezone(UTC).date().isoformat() if started else "",
         steps=len(steps),
         repairs=sum(map(_went_wrong, steps)),
         seconds=seconds,
@@ -166,7 +169,9 @@ class Card:
     facts: Facts
 
 
-def card(incoming: Incoming, steps: Iterable[Step] = (), outcome: Outcome | None = None, seconds: float = 0.0) -> Card:
+def card(
+    incoming: Incoming, steps: Iterable[Step] = (), outcome: Outcome | None = None, started: datetime | None = None, seconds: float = 0.0
+) -> Card:
     """Describe a turn for the search; while it runs, by its question alone."""
     steps = tuple(steps)
     runs = [step.execution for step in steps if step.execution is not None]
@@ -177,7 +182,7 @@ def card(incoming: Incoming, steps: Iterable[Step] = (), outcome: Outcome | None
         people=tuple(dict.fromkeys(fold(name) for name in (incoming.author.id, incoming.author.name))),
         errors=tuple(dict.fromkeys(name for run in runs if run.error for name in _error_names(run.error.type))),
         words=tuple(words(texts)),
-        facts=facts(incoming, steps, seconds),
+        facts=facts(incoming, steps, started, seconds),
     )
 
 

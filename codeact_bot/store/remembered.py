@@ -19,6 +19,8 @@ class RememberedTurn:
     number: int
     token: int
     undone: bool = False
+    copied: bool = False
+    """Whether a fork took it along: it is no run of its own, and costs nothing again."""
     ran: str = ""
     """The last of its steps whose code ran, as `step_mark` names it; in a fork, by its name of before."""
     snapshot: Snapshot | None = None
@@ -44,7 +46,7 @@ class RememberedTurn:
             query.platform in ("", card.facts.platform),
             query.channel in ("", card.facts.channel),
             query.model in ("", card.facts.model),
-            card.facts.cost >= query.min_cost,
+            query.min_cost <= 0 or (card.facts.cost >= query.min_cost and not self.copied),
             set(records.wanted_words(query)) <= set(card.words),
         ))
 

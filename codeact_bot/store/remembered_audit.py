@@ -52,7 +52,7 @@ class RememberedAudit:
     async def search(self, query: Query) -> RunPage:
         """List runs, newest first, at most 1,000. Raises QueryInvalid for a cursor that is none."""
         limit = records.bounded(query.limit)
-        found = sorted((_place(each) for each in self._every() if each.matches(query)), key=lambda each: each[0], reverse=True)
+        found = sorted((_place(each) for each in self._every() if each.matches(query) and not each.copied), key=lambda each: each[0], reverse=True)
         if query.cursor:
             last = cursors.place(query.cursor)
             found = [each for each in found if each[0] < last]
@@ -60,7 +60,7 @@ class RememberedAudit:
 
     async def totals(self, query: Query, by: By) -> Sequence[Total]:
         """Add up the ended runs that a query finds, the largest number of runs first, days in order; at most 1,000."""
-        return totals.add((each.run() for each in self._every() if each.turn.outcome and each.matches(query)), by)
+        return totals.add((each.run() for each in self._every() if each.turn.outcome and each.matches(query) and not each.copied), by)
 
 
 def _place(turn: RememberedTurn) -> tuple[cursors.Place, RememberedTurn]:

@@ -34,7 +34,7 @@ def ended(incoming: Incoming, started: datetime, opened: Document, steps: Sequen
     """Return the fields of a turn that change when it has ended."""
     outcome = documents.decode(Outcome, opened["outcome"])
     row = {"state": "ended", "outcome": opened["outcome"], "ended": opened["ended"], "reply": opened["reply"]}
-    card = records.card(incoming, steps, outcome, (opened["ended"] - started).total_seconds())
+    card = records.card(incoming, steps, outcome, started, (opened["ended"] - started).total_seconds())
     ran = [step_mark(opened["turn"], step.index) for step in steps if step.ran]
     return row | {"steps": versions(opened), "ran": ran[-1] if ran else ""} | documents.document(card)
 
@@ -70,7 +70,7 @@ def run(row: Document) -> Run:
 def run_of(*, facts: records.Facts, **fields: Any) -> Run:
     """Make what lists of runs show from a turn's fields and what it was summed up to."""
     summed = {name: getattr(facts, name) for name in ("channel", "model", "steps", "repairs", "seconds", "tokens", "cost")}
-    return Run(errors=facts.failures, **summed, **fields)
+    return Run(errors=tuple(facts.failures.splitlines()), **summed, **fields)
 
 
 def thread(row: Document, turns: int) -> Thread:

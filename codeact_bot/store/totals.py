@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from codeact_bot.store import records
@@ -12,70 +13,59 @@ from codeact_bot.types import By, Ending, ErrorCount, Run, Total
 
 ERRORS = 10
 """Types of errors that one total names."""
+SLICES = 4
+"""Spans of time that are added up at once, each on a thread of the server's own."""
 ADDED = ("steps", "seconds", "tokens", "cost")
+SUMMED = ("runs", *map(str, Ending), "repairs", *ADDED)
 
 
 def sums(match: Document, by: By) -> list[Document]:
-    """Add up what can be read from an index."""
+    """Add up, by name and the errors that occurred, what can be read from one index alone."""
     endings = {str(ending): {"$sum": {"$cond": [{"$eq": ["$outcome.ending", ending.value]}, 1, 0]}} for ending in Ending}
     repairs = {"$sum": {"$cond": [{"$eq": ["$outcome.ending", Ending.ANSWERED.value]}, "$facts.repairs", 0]}}
     added = {name: {"$sum": f"$facts.{name}"} for name in ADDED}
-    group = {"_id": _key(by), "runs": {"$sum": 1}, **endings, "repairs": repairs, **added}
-    return [{"$match": match}, {"$group": group}, {"$sort": _order(by)}, {"$limit": records.FOUND}]
+    group = {"_id": {"name": f"$facts.{by}", "failures": "$facts.failures"}, "runs": {"$sum": 1}, **endings, "repairs": repairs, **added}
+    return [{"$match": match}, {"$group": group}]
 
 
-def errors(match: Document, by: By) -> list[Document]:
-    """Count the runs in which each type of error occurred."""
-    group = {"_id": {"name": _key(by), "type": "$facts.failures"}, "runs": {"$sum": 1}}
-    failed = match | {"errors": match.get("errors", {"$gt": ""})}
-    return [{"$match": failed}, {"$unwind": "$facts.failures"}, {"$group": group}]
+def slices(first: datetime, last: datetime) -> list[Document]:
+    """Return the filters of some spans of time that make up all from the first run to the last, to be added up at once."""
+    width = (last - first) / SLICES
+    edges = [first + width * number for number in range(1, SLICES)]
+    pairs = zip([None, *edges], [*edges, None], strict=True)
+    return [{"started": {name: at for name, at in (("$gte", since), ("$lt", until)) if at is not None}} for since, until in pairs]
 
 
-def _key(by: By) -> Document | str:
+def read(groups: Iterable[Mapping[str, Any]], by: By) -> Sequence[Total]:
+    """Make totals of the sums of all slices: the largest number of runs first, days in order, the last `FOUND` of them."""
+    found: dict[str, Counter[str]] = {}
+    errors: dict[str, Counter[str]] = {}
+    for group in groups:
+        name = group["_id"].get("name") or ""
+        found.setdefault(name, Counter()).update({each: group[each] for each in SUMMED})
+        errors.setdefault(name, Counter()).update(dict.fromkeys((group["_id"].get("failures") or "").splitlines(), group["runs"]))
+    totals = [_total(name, sums, errors[name]) for name, sums in found.items()]
     if by is By.DAY:
-        return {"$dateToString": {"date": "$started", "format": "%Y-%m-%d"}}
-    return f"$facts.{by}"
+        return sorted(totals, key=lambda total: total.name)[-records.FOUND :]
+    return sorted(totals, key=lambda total: (-total.runs, total.name))[: records.FOUND]
 
 
-def _order(by: By) -> dict[str, int]:
-    return {"_id": -1} if by is By.DAY else {"runs": -1, "_id": 1}
-
-
-def read(groups: Iterable[Mapping[str, Any]], kinds: Iterable[Mapping[str, Any]], by: By) -> Sequence[Total]:
-    """Make totals of what both pipelines gave."""
-    counts: dict[str, Counter[str]] = {}
-    for each in kinds:
-        counts.setdefault(each["_id"].get("name") or "", Counter())[each["_id"]["type"]] = each["runs"]
-    found = [_total(each, counts.get(each["_id"] or "", Counter())) for each in groups]
-    return found[::-1] if by is By.DAY else found
-
-
-def _total(group: Mapping[str, Any], errors: Counter[str]) -> Total:
+def _total(name: str, sums: Counter[str], errors: Counter[str]) -> Total:
     most = sorted(errors.items(), key=lambda item: (-item[1], item[0]))[:ERRORS]
-    return Total(
-        name=group["_id"] or "",
-        **{name: group[name] for name in ("runs", *map(str, Ending), "repairs", *ADDED)},
-        errors=tuple(ErrorCount(type=name, runs=runs) for name, runs in most),
-    )
+    return Total(name=name, errors=tuple(ErrorCount(type=kind, runs=runs) for kind, runs in most), **{each: sums[each] for each in SUMMED})
 
 
 def add(runs: Iterable[Run], by: By) -> Sequence[Total]:
     """Add up runs in Python."""
-    groups: dict[str, Document] = {}
-    kinds: Counter[tuple[str, str]] = Counter()
-    for run in runs:
-        name = _name(run, by)
-        group = groups.setdefault(name, {"_id": name, "runs": 0, **dict.fromkeys(map(str, Ending), 0), "repairs": 0, **dict.fromkeys(ADDED, 0)})
-        group["runs"] += 1
-        group[str(run.ending)] += 1
-        group["repairs"] += run.repairs if run.ending is Ending.ANSWERED else 0
-        for each in ADDED:
-            group[each] += getattr(run, each)
-        kinds.update((name, kind) for kind in run.errors)
-    ordered = sorted(groups.values(), key=lambda each: each["_id"], reverse=by is By.DAY)
-    ordered = ordered if by is By.DAY else sorted(ordered, key=lambda each: -int(each["runs"]))
-    counted = [{"_id": {"name": name, "type": kind}, "runs": count} for (name, kind), count in kinds.items()]
-    return read(ordered[: records.FOUND], counted, by)
+    return read((_group(run, by) for run in runs), by)
+
+
+def _group(run: Run, by: By) -> Document:
+    """Return what one run adds to the sums."""
+    ending = {str(each): int(run.ending is each) for each in Ending}
+    repairs = run.repairs if run.ending is Ending.ANSWERED else 0
+    name = {"name": _name(run, by), "failures": "\n".join(run.errors)}
+    return {"_id": name, "runs": 1, "repairs": repairs, **ending, **{each: getattr(run, each) for each in ADDED}}
 
 
 def _name(run: Run, by: By) -> str:

@@ -246,3 +246,27 @@ async def test_totals_of_a_day_tell_success_repairs_and_errors(store: Store) -> 
     assert await store.totals(Query(until=now() - timedelta(days=2)), By.DAY) == []
     [ann] = await store.totals(Query(error="KeyError"), By.PERSON)
     assert ann.runs == 2
+
+
+async def test_what_a_fork_took_along_is_no_run_of_its_own(store: Store) -> None:
+    await _runs(store)
+    before = [await store.totals(Query(), by) for by in By]
+    fork = ThreadId("slack:T1:C1:fork")
+    await store.fork(ONE, fork, 1)
+    assert len(await store.turns(fork)) == 1
+    assert len((await store.search(Query())).runs) == 4
+    assert (await store.search(Query(thread=fork))).runs == ()
+    assert [await store.totals(Query(), by) for by in By] == before
+    assert await store.find(Query(thread=fork, min_cost=0.001)) == []
+    assert (await store.expire(now() + timedelta(days=1), platform="slack")).threads == 2, "and it is removed with the rest"
+
+
+async def test_totals_of_a_long_time_are_those_of_its_parts(store: Store) -> None:
+    for number in range(9):
+        await answered(store, message(f"e{number}"), step(execution=ran(error="KeyError" if number % 2 else "")))
+        await asyncio.sleep(0.002)
+    [total] = await store.totals(Query(), By.PERSON)
+    assert (total.runs, total.steps, total.repairs, total.errors) == (9, 9, 4, (ErrorCount(type="KeyError", runs=4),))
+    first = (await store.search(Query())).runs[-1].started
+    [rest] = await store.totals(Query(since=first + timedelta(milliseconds=1)), By.PERSON)
+    assert rest.runs == 8
