@@ -56,7 +56,7 @@ class DiscordAdapter:
 
     async def check(self) -> Check:
         """Whether Discord sends what people write."""
-        if self.client.is_closed() or not self.client.is_ready():
+        if self.client.is_closed() or not self.client.linked:
             return Check(name="Discord", ok=False, text="not connected", remedy=NOT_CONNECTED)
         return Check(name="Discord", ok=True, text="connected")
 

@@ -42,6 +42,8 @@ class Client(discord.Client):
         self._hand: Hand | None = None
         self._missed: Missed | None = None
         self._connected = discord.utils.utcnow()
+        self.linked = False
+        """Whether Discord sends what people write."""
         self._desk = desk
         self._access = access
         self.tree = app_commands.CommandTree(self)
@@ -65,6 +67,15 @@ class Client(discord.Client):
     async def on_connect(self) -> None:
         """Remember since when messages are heard again; what came before is looked up when the guilds are known."""
         self._connected = discord.utils.utcnow()
+        self.linked = True
+
+    async def on_resumed(self) -> None:
+        """Hear again, and what came meanwhile."""
+        self.linked = True
+
+    async def on_disconnect(self) -> None:
+        """Hear nobody until discord.py has connected again."""
+        self.linked = False
 
     async def on_ready(self) -> None:
         """Look for what was missed; a connection that was only interrupted is resumed by Discord without this."""

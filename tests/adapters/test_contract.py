@@ -239,3 +239,11 @@ async def test_nothing_that_sandbox_or_model_write_controls_what_people_see(plac
     text = "\n".join(await place.seen())
     assert not [c for c in text if unicodedata.category(c) == "Cf" or c in "\x07\x08\x0e\x7f\x1b\x90\x9b\x9c"]
     assert "[bold red]markup[/]" in text
+
+
+async def test_it_says_that_people_are_heard(place: Place) -> None:
+    async def heard() -> bool:
+        return bool((await place.adapter.check()).ok)
+
+    await until(heard)
+    assert (await place.adapter.check()).remedy == ""

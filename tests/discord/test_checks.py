@@ -7,6 +7,7 @@ import pytest
 
 from adapters.discord import checks
 from tests.discord.conftest import World
+from tests.slack.conftest import until
 
 
 async def test_an_application_without_the_intent_is_told_where_to_turn_it_on(world: World) -> None:
@@ -38,3 +39,15 @@ async def test_an_outage_is_told_apart(world: World) -> None:
     world.env.inject_error("GET", "/oauth2/applications/@me", status=500, times=None)
     check = await checks.ask(world.adapter.client, "token")
     assert (check.ok, "cannot be reached" in check.text) == (False, True), check
+
+
+async def test_a_bot_without_a_connection_says_so_until_it_is_resumed(world: World) -> None:
+    client = world.adapter.client
+    client.dispatch("disconnect")
+    await until(lambda: not client.linked)
+    check = await world.adapter.check()
+    assert (check.ok, check.text) == (False, "not connected")
+    assert "https://discordstatus.com" in check.remedy
+    client.dispatch("resumed")
+    await until(lambda: client.linked)
+    assert (await world.adapter.check()).ok

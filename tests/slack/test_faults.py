@@ -246,3 +246,14 @@ async def test_a_file_that_cannot_be_posted_gets_a_sentence(world: World) -> Non
     text = " ".join(shown(post) for post in await world.slack.posts())
     assert "gone.csv" in text
     assert "empty.txt is empty" in text
+
+
+async def test_a_bot_without_a_connection_says_so(world: World) -> None:
+    async def heard() -> bool:
+        return bool((await world.adapter.check()).ok)
+
+    await until(heard)
+    await world.stop()
+    check = await world.adapter.check()
+    assert (check.ok, check.text) == (False, "not connected")
+    assert "https://slack-status.com" in check.remedy
