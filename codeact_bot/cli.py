@@ -16,7 +16,7 @@ EXAMPLES = """\
 examples:
   codeact-bot                             start a conversation in the terminal
   codeact-bot chat --thread terminal:ID   go on with an earlier one
-  codeact-bot serve                       answer in Slack and Discord, whichever have tokens
+  codeact-bot serve                       answer in the web chat, and in Slack and Discord where they have tokens
   codeact-bot demo                        play the tour, with no model and no key
   codeact-bot history revenue --since 7d  find what was asked about revenue this week
   codeact-bot fork terminal:ID --at 3     go on from its third question; the conversation itself stays
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     chat = commands.add_parser("chat", help="chat in the terminal (the default)")
     chat.add_argument("--thread", metavar="ID", help="go on with this conversation")
     commands.add_parser("demo", help="play a short tour with a scripted model, then exit")
-    commands.add_parser("serve", help="answer in Slack and Discord until stopped")
+    commands.add_parser("serve", help="answer in the web chat, in Slack and in Discord until stopped")
     commands.add_parser("doctor", help="check what works here, with remedies")
     _history(commands.add_parser("history", help="list, search and filter what was asked"))
     fork = commands.add_parser("fork", help="begin a conversation with the history and state of another")

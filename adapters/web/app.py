@@ -73,6 +73,7 @@ def writing(base: str) -> Sequence[BaseRoute]:
         Route(f"{base}/share", deeds.share, methods=["POST"]),
         Route(f"{base}/unshare", deeds.unshare, methods=["POST"]),
         Route(f"{base}/{{turn}}/retry", deeds.retry, methods=["POST"]),
+        Route(f"{base}/{{turn}}/rebuild", deeds.rebuild, methods=["POST"]),
         Route(f"{base}/{{turn}}/edit", deeds.edit, methods=["POST"]),
         Route(f"{base}/{{turn}}/fork", deeds.fork, methods=["POST"]),
     ]

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from adapters.common.rebuilds import ASKED, rebuilding
 from adapters.common.recording import record
 from adapters.web.rooms import READ_ONLY, Room, address, asker, room_of, writable
 from adapters.web.state import Web, page, viewer_of, web_of
@@ -95,6 +96,18 @@ async def retry(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def rebuild(request: Request) -> Response:
+    """Run the conversation's recorded code again, where its variables and files are lost."""
+    web, room = web_of(request), await writable(request)
+    turn = await room.turn(web, request.path_params["turn"])
+    if turn.outcome is None or not turn.outcome.rebuild:
+        raise HTTPException(409, "There is nothing to be rebuilt.")
+    place = "" if room.id.startswith(WEB) else WEB
+    if not await web.inbox.accept(rebuilding(turn, room.id, viewer_of(request).author, place)):
+        raise HTTPException(409, ASKED)
+    return Response(status_code=204)
+
+
 async def edit(request: Request) -> Response:
     """Ask a question otherwise, in a conversation that goes on from before it."""
     web, room = web_of(request), await writable(request)
@@ -103,11 +116,11 @@ async def edit(request: Request) -> Response:
         text = _text(form, "text").strip()
     if not text and not turn.incoming.files:
         raise HTTPException(400, NOTHING)
-    thread = await _forked(request, room, turn, before=True)
+    thread, whole = await _forked(request, room, turn, before=True)
     files = turn.incoming.files
     incoming = Incoming(id=f"web:edit:{secrets.token_hex(12)}", thread=thread, author=viewer_of(request).author, text=text, files=files)
     await web.inbox.accept(incoming)
-    return _go(thread)
+    return _go(thread, whole)
 
 
 async def fork(request: Request) -> Response:
@@ -116,17 +129,18 @@ async def fork(request: Request) -> Response:
     if not room.may_fork:
         raise HTTPException(403, READ_ONLY)
     turn = await room.turn(web, request.path_params["turn"])
-    return _go(await _forked(request, room, turn, before=False))
+    return _go(*await _forked(request, room, turn, before=False))
 
 
-async def _forked(request: Request, room: Room, turn: Turn, *, before: bool) -> ThreadId:
+async def _forked(request: Request, room: Room, turn: Turn, *, before: bool) -> tuple[ThreadId, bool]:
+    """Fork before or after a turn; returns the new conversation, and whether it has the variables and files of then."""
     web, ids = web_of(request), [each.id for each in await web_of(request).desk.turns(room.id)]
     if turn.id not in ids:
         raise HTTPException(409, "This answer has not ended yet, or was undone.")
     made = await web.desk.fork(room.id, ids.index(turn.id) + (not before), WEB.rstrip(":"))
     await web.desk.permit(made.thread, viewer_of(request).id)
     await record(web.desk, Deed.FORKED, viewer_of(request).author, thread=room.id, turn=turn.id, subject=made.thread)
-    return made.thread
+    return made.thread, made.whole
 
 
 async def sign_out(request: Request) -> Response:
@@ -163,5 +177,5 @@ async def _shares(request: Request, room: Room, link: str) -> Response:
     return page(request, "shares.html", room=room, shares=await web_of(request).desk.shares(room.id), link=link, days=DAYS)
 
 
-def _go(thread: ThreadId) -> Response:
-    return JSONResponse({"location": address(thread)})
+def _go(thread: ThreadId, whole: bool = True) -> Response:
+    return JSONResponse({"location": address(thread) + ("" if whole else "?lost=1")})

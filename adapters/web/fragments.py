@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.common.files import attachments
+from adapters.common.rebuilds import notes, warning
 from adapters.common.story import Story
 from adapters.common.tables import is_numeric
 from adapters.render import clean, one_line, step_ok, step_summary, trouble, turn_summary
@@ -133,7 +133,8 @@ def _install() -> None:
         "trouble": trouble,
         "step_summary": step_summary,
         "turn_summary": turn_summary,
-        "attachments": attachments,
+        "lost_notes": notes,
+        "rebuild_warning": warning,
         "is_answer": lambda step: isinstance(step.action, Answer),
         "is_malformed": lambda step: isinstance(step.action, Malformed),
     }

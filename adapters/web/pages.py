@@ -118,6 +118,7 @@ async def conversation(request: Request) -> Response:
         age=age_text(room.thread.updated),
         platform=PLATFORMS.get(room.platform, room.platform),
         turns=[whole(room, turn) for turn in turns],
+        lost="lost" in request.query_params,
         after=turns[-1].id if turns else "",
         earlier=turns[0].id if turns and (at or len(found) > limit) else "",
         platforms=PLATFORMS,

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Dialog, Page, expect
 
 from tests.web.conftest import World, answers, ask, opened, until
 
@@ -244,3 +244,29 @@ async def test_pasted_tables_and_dropped_files_are_attached(world: World, page: 
         await ask(page, "What is there?")
         await answers(page, 1)
         await expect(page.locator(".output")).to_contain_text("'dropped.txt', 'pasted.tsv'")
+
+
+async def test_a_lost_state_is_rebuilt_after_a_warning(world: World, page: Page) -> None:
+    async with world.site(["```python\nkept = 41\n```\n", "Kept."]):
+        await page.goto(world.links[0])
+        await ask(page, "Keep it")
+        await answers(page, 1)
+    (thread,) = await world.store.threads(limit=1)
+    await world.store._threads.update_one({"_id": thread.id}, {"$unset": {"snapshot": 1}})  # type: ignore[attr-defined]
+    async with world.site(["```python\nprint(kept + 1)\n```\n", "It is gone.", "```python\nprint(kept + 1)\n```\n", "There it is."], at=world.base.removeprefix("http://")):
+        await ask(page, "Use it")
+        await answers(page, 2)
+        await expect(page.locator(".answer").nth(1)).to_contain_text("runs 1 recorded step again")
+        said: list[str] = []
+
+        async def agree(dialog: Dialog) -> None:
+            said.append(dialog.message)
+            await dialog.accept()
+
+        page.once("dialog", agree)
+        await page.get_by_role("button", name="Rebuild state").click()
+        await answers(page, 3)
+        assert "This runs 1 recorded step again" in said[0]
+        await ask(page, "And now?")
+        await answers(page, 4)
+        await expect(page.locator(".turn").nth(3).locator(".output")).to_have_text("42")

@@ -39,7 +39,8 @@
     const button = event.target.closest("button");
     for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
     if (!button) return;
-    const { post: address, value, edit, unshare } = button.dataset;
+    const { post: address, value, edit, unshare, confirm } = button.dataset;
+    if (confirm && !window.confirm(confirm)) return;
     if (address) {
       button.disabled = true;
       await post(address, fields({ value: value ?? "" }));
