@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.async_api import Page
 
 from adapters.web.identity import SLACK, Identity
 from adapters.web.oidc import Issuer, OidcGate
@@ -52,6 +53,7 @@ async def test_one_comes_in_by_signing_in_and_back_to_the_page_one_asked_for(pla
 async def test_who_signs_out_is_out(place: Place) -> None:
     async with place.client() as client:
         page = await client.get("/")
+        assert 'data-post="/sign-out" title="Sign out (Ada)"' in page.text
         assert (await client.post("/sign-out")).status_code == 403
         assert (await client.post("/sign-out", headers={"x-csrf-token": csrf(page.text)})).json() == {"location": "/signed-out"}
         assert "You are signed out" in (await client.get("/signed-out")).text
@@ -208,3 +210,18 @@ async def test_signing_in_leads_to_no_other_site(place: Place, path: str) -> Non
         back = await client.get((await client.get(begun.headers["location"], follow_redirects=False)).headers["location"], follow_redirects=False)
         assert back.status_code == 303
         assert httpx.URL(place.base).join(back.headers["location"]).host == "127.0.0.1"
+
+
+async def test_in_a_browser_one_signs_in_and_out_and_an_auditor_sees_no_place_to_ask(provider: Provider, page: Page) -> None:
+    async with served(gate(provider, People(allow=("*",), auditors=("bob@example.org",)))) as place:
+        await page.goto(f"{place.base}/conversations?text=x")
+        assert page.url == f"{place.base}/conversations?text=x"
+        await page.goto(place.base)
+        assert await page.is_visible("#question")
+        await page.click("text=Sign out")
+        await page.wait_for_url("**/signed-out")
+        provider.person = {**ADA, "sub": "1", "name": "Bob", "email": "bob@example.org"}
+        await page.click("text=To the conversations")
+        await page.wait_for_url(f"{place.base}/")
+        assert await page.is_visible("text=but not ask")
+        assert not await page.is_visible("#question")

@@ -13,8 +13,11 @@ import pytest
 from starlette.routing import Mount, Route
 
 from adapters.web.app import routes
+from adapters.web.oidc import Issuer, OidcGate
+from adapters.web.operations import Operations
+from adapters.web.proxy import Proxies, ProxyGate
 from codeact_bot.tokens import create
-from codeact_bot.types import Author, Deed, File, Incoming, Role, Table, ThreadId
+from codeact_bot.types import Author, Deed, File, Incoming, People, Role, Table, ThreadId
 from tests.store import make
 from tests.web.staff import HTML, Place, served
 from tests.web.test_access import NamedGate
@@ -72,6 +75,8 @@ TABLE: dict[str, tuple[int, int, int, int, int]] = {
     "GET /api/schedules": KNOWN,
 }
 """For each route, what becomes of a request of each of WHO."""
+ELSEWHERE = {"/sign-in", "/sign-in/done", "/healthz", "/readyz", "/metrics"}
+"""Routes that gates and operations add: tests/web/test_oidc.py and tests/operations have them."""
 FORMS = {"share": {"days": "7"}, "unshare": {"value": "0"}, "withdraw": {"value": "none"}}
 
 
@@ -82,6 +87,14 @@ def every_route() -> Iterator[str]:
         else:
             assert isinstance(route, Route)
             yield from (f"{method} {route.path}" for method in (route.methods or set()) - {"HEAD"})
+
+
+def test_what_else_the_site_may_have_is_known() -> None:
+    issuer = Issuer(address="https://a.example", client_id="c", client_secret="s", scopes="openid")
+    gates = (OidcGate(issuer, People(), ""), ProxyGate(Proxies(), People(), user="X-User", email=""))
+    operations = Operations(watch=None)  # type: ignore[arg-type]
+    added = {route.path for each in (*gates, operations) for route in each.routes() if isinstance(route, Route)}
+    assert added == ELSEWHERE
 
 
 def test_every_route_has_its_line_in_the_table() -> None:
