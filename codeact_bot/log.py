@@ -44,6 +44,15 @@ def fields_of(record: logging.LogRecord) -> dict[str, object]:
     return {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
 
 
+def line(text: str, action: str) -> str:
+    """Return what the program says by itself as a line among those of the log: the text, or an object where the log is in JSON."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, JsonLine):
+            said = {"name": "codeact_bot", "levelno": logging.INFO, "levelname": "INFO", "msg": text, "action": action}
+            return handler.formatter.format(logging.makeLogRecord(said))
+    return text
+
+
 def configure(level: str, file: Path | None = None, form: Literal["text", "json"] = "text") -> None:
     """Send codeact-bot's own records, and warnings of libraries, to `file` or to standard error."""
     if file is not None:

@@ -163,7 +163,7 @@ def _opening(app: App, listening: Sequence[ChatAdapter]) -> str:
 
 def say(text: str) -> None:
     """Print a line for the person at the terminal, and for the log of whatever supervises the process."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(log.line(text, "serve"), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def say_progress(step: Preparing) -> None:
