@@ -76,7 +76,9 @@ class WebAdapter:
         with bound:
             base = self._site.url.rstrip("/") or address(bound)
             gate = self._gate or self._token_gate(base)
-            web = Web(desk=self._desk, inbox=inbox, hub=self._hub, answers=self._site.answers, file_bytes=self._site.file_bytes)
+            web = Web(
+                desk=self._desk, inbox=inbox, hub=self._hub, base=base, answers=self._site.answers, file_bytes=self._site.file_bytes
+            )
             app = make_app(web, gate, self._terms(base, bound))
             if self._gate is not None:
                 self._announce(base)

@@ -162,7 +162,7 @@ async def share(request: Request) -> Response:
     if days not in {str(each) for each in DAYS}:
         raise HTTPException(400, f"A link may be good for {', '.join(map(str, DAYS))} days.")
     secret = await web.desk.share(room.id, viewer_of(request).author, float(days))
-    return await _shares(request, room, f"{request.url.scheme}://{request.url.netloc}/s/{quote(secret, safe='')}")
+    return await _shares(request, room, f"{web.base}/s/{quote(secret, safe='')}")
 
 
 async def unshare(request: Request) -> Response:

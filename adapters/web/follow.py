@@ -47,7 +47,7 @@ class Follower:
         self._waiting: Sequence[Incoming] = ()
         self._known = (-1, "")
         self.reload = False
-        """Whether the page has missed more than can be sent."""
+        """Whether the page is to be loaded anew: it has missed more than can be sent, or its link is void."""
 
     @property
     def position(self) -> str:
@@ -57,6 +57,9 @@ class Follower:
     async def look(self) -> list[Fragment]:
         """Bring what is known up to date with the store; returns the turns that have ended since."""
         desk, thread = self._web.desk, await self._web.desk.thread(self._room.id)
+        if self._room.secret and await desk.shared(self._room.secret) is None:
+            self.reload = True
+            return []
         self._waiting = await desk.pending(self._room.id)
         now = (thread.turns, thread.updated.isoformat())
         if now == self._known and not self._waiting and self._running is None:
@@ -65,7 +68,8 @@ class Follower:
         self._known = now
         found = list(await desk.find(Query(thread=self._room.id, limit=BACK if first else min(BACK, max(0, missed) + 2))))[::-1]
         self._running = next((turn for turn in found if turn.outcome is None), None)
-        return [whole(self._room, turn) for turn in self._new([turn for turn in found if turn.outcome is not None])]
+        new = self._new([turn for turn in found if turn.outcome is not None])
+        return await asyncio.to_thread(lambda: [whole(self._room, turn) for turn in new])
 
     def _new(self, ended: list[Turn]) -> list[Turn]:
         ids = [turn.id for turn in ended]
@@ -87,7 +91,7 @@ class Follower:
             story = Story(self._running)
         pieces: list[Fragment] = []
         if story is not None and story.turn.id not in self._seen:
-            pieces = [whole(self._room, story.turn)] if story.done else list(running(self._room, story))
+            pieces = [whole(self._room, story.turn)] if story.done else list(running(self._room, story, self._sent))
         head = story.turn.incoming.id if story else None
         return [*pieces, waiting(self._room, [each for each in self._waiting if each.id != head])]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,14 @@ def whole(room: Room, turn: Turn) -> Fragment:
     return Fragment(id=f"turn-{turn.id}", inside=TURNS, html=_render("turn", room, turn=turn, live=False))
 
 
-def running(room: Room, story: Story) -> Iterator[Fragment]:
-    """A turn that goes on: a frame, and in it one piece for each step, and for what happens now."""
+def running(room: Room, story: Story, there: Collection[str] = ()) -> Iterator[Fragment]:
+    """A turn that goes on: a frame, and in it one piece for each step that is not `there` already, and for what happens now."""
     turn = story.turn
     yield Fragment(id=f"turn-{turn.id}", inside=TURNS, html=_render("turn", room, turn=turn, live=True))
     for step in story.steps:
-        if not _is_open(step) and not isinstance(step.action, Answer):
-            yield Fragment(id=f"step-{turn.id}-{step.index}", inside=f"steps-{turn.id}", html=_render("step", room, turn=turn, step=step, live=True))
+        name = f"step-{turn.id}-{step.index}"
+        if name not in there and not _is_open(step) and not isinstance(step.action, Answer):
+            yield Fragment(id=name, inside=f"steps-{turn.id}", html=_render("step", room, turn=turn, step=step, live=True))
     for name, html in _now(room, story):
         yield Fragment(id=f"{name}-{turn.id}", inside=f"now-{turn.id}", html=html)
 

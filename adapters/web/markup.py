@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -31,7 +31,8 @@ def prose(text: str) -> Markup:
     return Markup(clean(_markdown().render(clean(text))))  # noqa: S704
 
 
-def code_lines(code: str, language: str = "python") -> list[Markup]:
+@lru_cache(maxsize=256)
+def code_lines(code: str, language: str = "python") -> Sequence[Markup]:
     """Highlight code, line by line; each line is whole HTML by itself."""
     text = clean(code).rstrip("\n")
     if len(text) > COLOURED:

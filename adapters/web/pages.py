@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -117,7 +118,7 @@ async def conversation(request: Request) -> Response:
         room=room,
         age=age_text(room.thread.updated),
         platform=PLATFORMS.get(room.platform, room.platform),
-        turns=[whole(room, turn) for turn in turns],
+        turns=await asyncio.to_thread(lambda: [whole(room, turn) for turn in turns]),
         lost="lost" in request.query_params,
         after=turns[-1].id if turns else "",
         earlier=turns[0].id if turns and (at or len(found) > limit) else "",
@@ -139,4 +140,4 @@ async def earlier(request: Request) -> Response:
     found = await web.desk.find(Query(thread=room.id, until=first.started, limit=SHOWN + 1))
     turns = list(found[:SHOWN])[::-1]
     more = turns[0].id if len(found) > SHOWN else ""
-    return page(request, "earlier.html", room=room, turns=[whole(room, turn) for turn in turns], earlier=more)
+    return page(request, "earlier.html", room=room, turns=await asyncio.to_thread(lambda: [whole(room, turn) for turn in turns]), earlier=more)

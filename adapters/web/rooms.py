@@ -36,6 +36,8 @@ class Room:
     """Whether the person may ask here, stop, retry, and share."""
     may_fork: bool
     """Whether the person may begin a conversation of their own from it."""
+    secret: str = ""
+    """The secret of the link that leads here, where one does."""
     posts: bool = False
     """Whether an answer may be posted at the conversation's own platform, if that is asked for."""
 
@@ -92,7 +94,8 @@ async def room_of(request: Request) -> Room:
         share = await web.desk.shared(secret)
         if share is None:
             raise HTTPException(404, NO_LINK)
-        return Room(thread=await web.desk.thread(share.thread), base=f"/s/{quote(secret, safe='')}", may_write=False, may_fork=False)
+        thread, base = await web.desk.thread(share.thread), f"/s/{quote(secret, safe='')}"
+        return Room(thread=thread, base=base, may_write=False, may_fork=False, secret=secret)
     return await _own(request)
 
 

@@ -30,6 +30,8 @@ class Web:
     desk: Desk
     inbox: Inbox
     hub: Hub
+    base: str
+    """Beginning of the addresses that people are given."""
     answers: Answers = "own"
     file_bytes: int = 16 * 1024 * 1024
     """Size of one file that is sent in."""

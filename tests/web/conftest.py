@@ -145,4 +145,4 @@ async def ask(page: Page, text: str) -> None:
 
 async def answers(page: Page, count: int) -> None:
     """Wait until so many answers are on the page."""
-    await page.wait_for_function("count => document.querySelectorAll('.turn .answer').length >= count", arg=count, timeout=90_000)
+    await page.locator(".turn .answer").nth(count - 1).wait_for(state="attached", timeout=90_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -16,7 +17,7 @@ from starlette.types import Message, Receive
 from adapters.web import Viewer
 from adapters.web.guards import Bounded
 from codeact_bot.types import Author, Incoming, Role, ThreadId
-from tests.web.conftest import World, until
+from tests.web.conftest import ADA, World, until
 
 pytestmark = [pytest.mark.needs("mongo"), pytest.mark.timeout(120)]
 HTML = {"accept": "text/html"}
@@ -244,3 +245,38 @@ async def test_conversations_of_other_platforms_are_answered_as_the_settings_say
     last = (await world.store.turns(thread))[-1]
     assert (last.incoming.place, last.outcome.text if last.outcome else "") == (place, "Second.")
     assert len(slack.turns) == (2 if answers == "there" else 1)
+
+
+async def heard(client: httpx.AsyncClient, address: str, **headers: str) -> tuple[str, list[str]]:
+    """The first event of a stream: its id, and the ids of its pieces."""
+    position = ""
+    async with client.stream("GET", address, headers=headers) as stream:
+        async for line in stream.aiter_lines():
+            position = line.removeprefix("id: ") if line.startswith("id: ") else position
+            if line.startswith("data: "):
+                return position, [piece["id"] for piece in json.loads(line.removeprefix("data: "))]
+    return position, []
+
+
+async def test_a_stream_goes_on_after_its_last_event_and_ends_with_its_link(site: World) -> None:
+    async with site.client() as client:
+        where = (await client.post("/new", data={"text": "One?"})).json()["location"]
+        for text in ("Two?", "Three?"):
+            await client.post(f"{where}/ask", data={"text": text})
+        (thread,) = await site.store.threads(limit=9)
+        async with asyncio.timeout(60):
+            while len(turns := await site.store.turns(thread.id)) < 3:
+                await asyncio.sleep(0.05)
+        names = [f"turn-{turn.id}" for turn in turns]
+        assert await heard(client, f"{where}/events") == (turns[2].id, [*names, "waiting"])
+        assert await heard(client, f"{where}/events?after={turns[0].id}") == (turns[2].id, [*names[1:], "waiting"])
+        assert await heard(client, f"{where}/events?after={turns[0].id}", **{"last-event-id": turns[1].id}) == (turns[2].id, [names[2], "waiting"])
+        assert await heard(client, f"{where}/events", **{"last-event-id": "gone"}) == (turns[2].id, [*names, "waiting"])
+
+        secret = await site.desk.share(thread.id, ADA, 1)
+        async with client.stream("GET", f"/s/{secret}/events") as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines) == "retry: 1000"
+            (share,) = await site.desk.shares(thread.id)
+            await site.desk.unshare(thread.id, share.id)
+            assert "event: reload" in [line async for line in lines]

@@ -28,7 +28,12 @@
     return data;
   }
   async function copy(text, button) {
-    await navigator.clipboard.writeText(text);
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      trouble.textContent = "The browser does not let this page copy. Select the text and copy it yourself.";
+      return;
+    }
     said.textContent = "Copied.";
     button.classList.add("done");
     window.setTimeout(() => button.classList.remove("done"), 1500);
