@@ -51,8 +51,10 @@ def web(settings: Settings, desk: Desk, announce: Callable[[str], None], watch: 
         rates=settings.rates,
         proxies=Proxies.of(settings.proxy_addresses),
     )
-    with_it = watch is not None and not settings.operations
-    return WebAdapter(site, desk, announce, gate(settings), _operations(settings, watch) if with_it and watch else None)
+    if watch is None or settings.operations:
+        return WebAdapter(site, desk, announce, gate(settings))
+    proxied = bool(settings.web_url or settings.proxy_addresses)
+    return WebAdapter(site, desk, announce, gate(settings), _operations(settings, watch, proxied=proxied))
 
 
 def gate(settings: Settings) -> Gate | None:
@@ -79,11 +81,11 @@ def gate(settings: Settings) -> Gate | None:
     return OidcGate(trusted, people, settings.web_url)
 
 
-def _operations(settings: Settings, watch: Watch) -> Operations:
+def _operations(settings: Settings, watch: Watch, *, proxied: bool) -> Operations:
     from adapters.web import Operations
 
     token = settings.metrics_token
-    return Operations(watch=watch, token=token.get_secret_value() if token else "", proxied=bool(settings.web_url or settings.proxy_addresses))
+    return Operations(watch=watch, token=token.get_secret_value() if token else "", proxied=proxied)
 
 
 @asynccontextmanager
@@ -94,7 +96,7 @@ async def operations(settings: Settings, watch: Watch | None) -> AsyncIterator[s
         return
     from adapters.web import served
 
-    async with served(_operations(settings, watch), settings.operations) as address:
+    async with served(_operations(settings, watch, proxied=False), settings.operations) as address:
         yield address
 
 

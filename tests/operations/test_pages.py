@@ -20,6 +20,8 @@ from adapters.web import Operations, Site, WebAdapter, served
 from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import ConfigurationInvalid, SandboxUnavailable
 from codeact_bot.sandbox.docker import DockerSandbox
+from codeact_bot.settings import load
+from codeact_bot.site import operations, web
 from codeact_bot.types import Author
 from tests import parts, replica_set
 from tests.operations.worker import Worker, working
@@ -36,8 +38,7 @@ pytestmark = pytest.mark.needs("mongo")
 async def pages(worker: Worker, *, token: str = TOKEN, proxied: bool = False) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the pages of a worker at their own address."""
     assert worker.app.watch is not None
-    operations = Operations(watch=worker.app.watch, token=token, proxied=proxied)
-    async with served(operations, "127.0.0.1:0") as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
+    async with served(Operations(watch=worker.app.watch, token=token, proxied=proxied), "127.0.0.1:0") as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -131,12 +132,26 @@ async def test_the_token_opens_the_measures_from_everywhere(tmp_path: Path, mong
         assert ("checks" in (await client.get("/readyz", headers={"authorization": given})).json()) is (status == 200)
 
 
+@pytest.mark.parametrize("url", ["", "https://codeact.example.org"])
+async def test_a_proxy_before_the_web_chat_is_none_before_an_address_of_their_own(tmp_path: Path, mongo_url: str, url: str) -> None:
+    settings = load(data=tmp_path, web_url=url, operations="127.0.0.1:0")
+    async with (
+        working(tmp_path, mongo_url) as worker,
+        operations(settings, worker.app.watch) as address,
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client,
+    ):
+        assert (await client.get("/metrics")).status_code == 200
+    chat = web(load(data=tmp_path, web_url=url), StoreDesk(worker.app.store), lambda _: None, worker.app.watch)
+    assert chat._operations is not None
+    assert chat._operations.proxied is bool(url)
+
+
 @asynccontextmanager
-async def site(worker: Worker, *, operations: bool = True) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+async def site(worker: Worker, *, watched: bool = True) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
     """Serve the web chat of a worker; yields a client and the link for its owner."""
     assert worker.app.watch is not None
     told: asyncio.Queue[str] = asyncio.Queue()
-    given = Operations(watch=worker.app.watch, proxied=True) if operations else None
+    given = Operations(watch=worker.app.watch, proxied=True) if watched else None
     place = Site(at="127.0.0.1:0", secret="s" * 40, owner=Author(id="ann", name="Ann"))
     adapter = WebAdapter(place, StoreDesk(worker.app.store), told.put_nowait, operations=given)
     serving = asyncio.create_task(adapter.listen(worker.service))
@@ -161,7 +176,7 @@ async def test_the_web_chat_serves_them_too_and_shows_details_to_its_admin(tmp_p
 
 
 async def test_the_web_chat_does_not_have_what_has_an_address_of_its_own(tmp_path: Path, mongo_url: str) -> None:
-    async with working(tmp_path, mongo_url) as worker, site(worker, operations=False) as (client, link):
+    async with working(tmp_path, mongo_url) as worker, site(worker, watched=False) as (client, link):
         assert (await client.get("/healthz")).status_code == 401
         await client.get(link)
         assert (await client.get("/metrics")).status_code == 404
@@ -169,10 +184,10 @@ async def test_the_web_chat_does_not_have_what_has_an_address_of_its_own(tmp_pat
 
 async def test_an_address_that_is_taken_or_none_is_a_sentence(tmp_path: Path, mongo_url: str) -> None:
     async with working(tmp_path, mongo_url) as worker, pages(worker) as client:
-        operations = Operations(watch=worker.app.watch)  # type: ignore[arg-type]
+        given = Operations(watch=worker.app.watch)  # type: ignore[arg-type]
         for at in (f"127.0.0.1:{client.base_url.port}", "9321"):
             with pytest.raises(ConfigurationInvalid, match="CODEACT_OPERATIONS"):
-                async with served(operations, at):
+                async with served(given, at):
                     pass
 
 
