@@ -166,11 +166,8 @@ class Entrance:
 
 def _secret(request: Request) -> str | None:
     """The token that a request carries; None where it carries none. No page of another site can make a browser send one."""
-    given = request.headers.get("authorization")
-    if given is None:
-        return None
-    kind, _, secret = given.partition(" ")
-    return secret.strip() if kind.lower() == "bearer" else ""
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else None
 
 
 def _same_page(request: Request) -> bool:

@@ -46,7 +46,7 @@ class Identity:
         verified = claims.get("email_verified") in (True, "true")
         person = f"{subject}@{urlsplit(issuer).hostname}"
         subjects = [f"sub:{subject}", *(_addresses(email) if verified else ())]
-        if issuer == SLACK and isinstance(claims.get(f"{SLACK}/user_id"), str):
+        if issuer.rstrip("/") == SLACK and isinstance(claims.get(f"{SLACK}/user_id"), str):
             person = claims[f"{SLACK}/user_id"]
             subjects += [f"slack:user:{person}", f"slack:workspace:{claims.get(f'{SLACK}/team_id')}"]
         return cls(id=person, name=one_line(str(claims.get("name") or email or subject), 80), subjects=(*subjects, "*"))

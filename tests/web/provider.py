@@ -37,6 +37,7 @@ class Provider:
         self.sign: Callable[[dict[str, Any]], str | None] = self.signed
         self.metadata: dict[str, Any] = {}
         self.denies = False
+        self.published: list[Any] = []
         self.asked: list[dict[str, str]] = []
         self.new_key()
         self._codes: dict[str, dict[str, str]] = {}
@@ -56,6 +57,11 @@ class Provider:
     def signed_with_the_secret(self, claims: dict[str, Any]) -> str:
         return jwt.encode({"alg": "HS256", "kid": self.key.kid}, claims, OctKey.import_key(SECRET))
 
+    def signed_with_what_all_can_read(self, claims: dict[str, Any]) -> str:
+        key = OctKey.generate_key(256, {"kid": "all", "alg": "HS256"}, auto_kid=False)
+        self.published = [key.as_dict(private=True)]
+        return jwt.encode({"alg": "HS256", "kid": "all"}, claims, key)
+
     def tampered(self, claims: dict[str, Any]) -> str:
         head, _, signature = self.signed(claims).split(".")
         return f"{head}.{_part({**claims, 'email': 'root@example.org'})}.{signature}"
@@ -72,7 +78,7 @@ class Provider:
         return JSONResponse({**mine, **self.metadata})
 
     async def keys(self, request: Request) -> Response:
-        return JSONResponse({"keys": [self.key.as_dict(private=False)]})
+        return JSONResponse({"keys": [self.key.as_dict(private=False), *self.published]})
 
     async def authorize(self, request: Request) -> Response:
         asked = dict(request.query_params)

@@ -86,6 +86,7 @@ WRONG: dict[str, Callable[[Provider], object]] = {
     "unsigned": lambda provider: setattr(provider, "sign", provider.unsigned),
     "signed by another": lambda provider: setattr(provider, "sign", provider.signed_by_another),
     "signed with the secret": lambda provider: setattr(provider, "sign", provider.signed_with_the_secret),
+    "signed with what all can read": lambda provider: setattr(provider, "sign", provider.signed_with_what_all_can_read),
     "tampered": lambda provider: setattr(provider, "sign", provider.tampered),
     "nonsense": lambda provider: setattr(provider, "sign", lambda claims: "a.b.c"),
     "none": lambda provider: setattr(provider, "sign", lambda claims: None),

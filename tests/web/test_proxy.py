@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from adapters.web.proxy import Proxies, ProxyGate
+from adapters.web.server import bind
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.settings import Settings
 from codeact_bot.site import gate
@@ -67,6 +69,21 @@ async def test_budgets_are_by_the_address_that_the_proxy_gives() -> None:
         assert [(await client.get("/signed-out", headers={"X-Forwarded-For": way})).status_code for way in ways] == [200] * 3
         assert (await client.get("/signed-out", headers={"X-Forwarded-For": "1.2.3.4"})).status_code == 429
         assert (await client.get("/signed-out", headers={"X-Forwarded-For": "1.2.3.5"})).status_code == 200
+
+
+async def test_with_https_before_it_the_cookie_is_secure_and_for_this_host_alone() -> None:
+    with bind("127.0.0.1", 0, or_any=False) as free:
+        at = f"127.0.0.1:{free.getsockname()[1]}"
+    async with served(url="https://codeact.example.org", at=at) as place:
+        link = place.links[0].removeprefix("https://codeact.example.org")
+        async with httpx.AsyncClient(base_url=f"http://{at}") as client:
+            came = await client.get(link, headers={"host": "codeact.example.org"})
+        assert came.headers["strict-transport-security"] == "max-age=31536000"
+        cookie = came.headers["set-cookie"]
+        assert cookie.startswith("__Host-codeact=")
+        for part in ("secure", "httponly", "samesite=lax", "path=/", "Max-Age=604800"):
+            assert part in cookie
+        assert "domain" not in cookie.lower()
 
 
 @pytest.mark.parametrize(
