@@ -17,9 +17,10 @@ from codeact_bot import app
 from codeact_bot.api import new_thread
 from codeact_bot.errors import FileRefused, TurnNotFound
 from codeact_bot.export import export as write
+from codeact_bot.review import deed
 from codeact_bot.screen import Screen
 from codeact_bot.settings import load
-from codeact_bot.types import Ending, Query, ThreadId, Turn
+from codeact_bot.types import Deed, Ending, Query, ThreadId, Turn
 
 MARKS = {Ending.ANSWERED: "green", Ending.LIMIT: "yellow", Ending.STOPPED: "yellow", Ending.FAILED: "red", Ending.MISSED: "yellow"}
 
@@ -85,6 +86,7 @@ async def export(arguments: argparse.Namespace) -> int:
     thread = ThreadId(arguments.thread)
     async with app.open_store(load(), app.quiet) as store:
         found = await store.thread(thread)
+        await store.append([deed(Deed.EXPORTED, thread=thread, subject=arguments.format)])
         data = await write(found, await store.turns(thread), arguments.format, store.load_file)
     if arguments.output is None:
         sys.stdout.buffer.write(data if not sys.stdout.isatty() else clean(data.decode()).encode())
@@ -104,6 +106,7 @@ async def fork(arguments: argparse.Namespace) -> int:
         found = await store.thread(ThreadId(arguments.thread))
         turns = _position(await store.turns(found.id), arguments.at)
         whole = await store.fork(found.id, fork, turns)
+        await store.append([deed(Deed.FORKED, thread=found.id, subject=fork)])
     without = "" if whole else ", without their variables and files, which are no longer kept"
     print(f"{fork} has the first {turns} of {count(found.turns, 'question')}{without}. Go on with: codeact-bot chat --thread {fork}")  # noqa: T201
     return 0

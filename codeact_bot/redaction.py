@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from codeact_bot.types import Action, Answer, CodeError, Completion, Entry, Execution, Incoming, Malformed, Outcome, RunCode, Step, Table
+from codeact_bot.types import Action, Answer, CodeError, Completion, Entry, Execution, Incoming, Malformed, Outcome, RunCode, Schedule, Step, Table
 
 MARK = "[redacted: "
 """How a text goes on where a secret stood."""
@@ -88,6 +88,11 @@ class Redactor:
     def entry(self, entry: Entry) -> Entry:
         """Return an entry without the secrets in its text."""
         return replace(entry, text=self.text(entry.text))
+
+    def schedule(self, schedule: Schedule) -> Schedule:
+        """Return a schedule without the secrets in its question."""
+        order = replace(schedule.order, when=self.text(schedule.order.when), question=self.text(schedule.order.question))
+        return replace(schedule, order=order)
 
     def completion(self, completion: Completion) -> Completion:
         """Return what the model said without secrets."""

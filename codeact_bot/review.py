@@ -83,7 +83,7 @@ def _run(run: Run) -> Sequence[str]:
 async def show(store: Store, arguments: argparse.Namespace) -> int:
     """Print a run's whole transcript and its records; that somebody looked is recorded."""
     turn = await store.turn(arguments.turn)
-    await store.append([_deed(Deed.VIEWED, thread=turn.incoming.thread, turn=turn.id)])
+    await store.append([deed(Deed.VIEWED, thread=turn.incoming.thread, turn=turn.id)])
     data = await export(await store.thread(turn.incoming.thread), [turn], "md", store.load_file)
     print(clean(data.decode()))  # noqa: T201
     found = (await store.records(Trail(turn=turn.id, limit=1_000))).records
@@ -145,7 +145,7 @@ def _total(total: Total) -> Sequence[str]:
 
 async def export_runs(store: Store, arguments: argparse.Namespace) -> int:
     """Write all runs that match; that somebody did is recorded. Raises FileRefused, ConfigurationInvalid."""
-    await store.append([_deed(Deed.EXPORTED, subject=arguments.format, text=" ".join(sys.argv[1:]))])
+    await store.append([deed(Deed.EXPORTED, subject=arguments.format, text=" ".join(sys.argv[1:]))])
     try:
         if arguments.format == "parquet":
             if arguments.output is None:
@@ -179,7 +179,7 @@ async def hold(arguments: argparse.Namespace) -> int:
     thread, on = ThreadId(arguments.thread), not arguments.release
     async with app.open_store(load(), app.quiet) as store:
         await store.hold(thread, on=on)
-        await store.append([_deed(Deed.HELD, thread=thread, status="held" if on else "released")])
+        await store.append([deed(Deed.HELD, thread=thread, status="held" if on else "released")])
     print(f"{thread} is on hold: nothing of it is removed." if on else f"{thread} is released.")  # noqa: T201
     return 0
 
@@ -206,7 +206,8 @@ def told(erased: Erased) -> Sequence[str]:
     ]
 
 
-def _deed(kind: Deed, **fields: str) -> Entry:
+def deed(kind: Deed, **fields: str) -> Entry:
+    """Record that who runs this program did something."""
     name = getpass.getuser()
     given = {key: ThreadId(value) if key == "thread" else value for key, value in fields.items()}
     return Entry(kind=kind, author=Author(id=name, name=name), **given)  # type: ignore[arg-type]

@@ -43,6 +43,7 @@ WRAPPED: dict[str, tuple[type, str]] = {
     "end_turn": (MongoStore, "end_turn"),
     "owe": (Places, "_owe"),
     "settle": (History, "_settle"),
+    "append": (MongoStore, "append"),
     "delivered": (MongoStore, "delivered"),
     "release": (MongoStore, "release"),
     "move": (MongoStore, "move"),

@@ -21,9 +21,11 @@ from typing import Any
 
 import pytest
 
+from codeact_bot.audit import turn_entries
 from codeact_bot.sessions import STATE_BEHIND, STATE_LOST
 from codeact_bot.store.mongo import MongoStore
-from codeact_bot.types import Ending, Status, Turn, step_mark
+from codeact_bot.types import Ending, Status, Trail, Turn, step_mark
+from codeact_bot.verify import verify
 from tests import guards, openai_server
 from tests.crash_worker import POINTS
 from tests.slack import emulator, proxy
@@ -205,6 +207,7 @@ async def run(folder: Path, mongo_url: str, image: str, model: str, points: list
             check_turns(await chain.turns(), chain.asked)
             check_posts(sorted(await slack.posts(), key=lambda post: float(post["ts"])), chain.asked, chain.history)
             check_begun((folder / "begun").read_text().split(), await chain.turns())
+            await check_records(store, await chain.turns())
             return chain.killed
     finally:
         await store._client.drop_database(database)
@@ -235,6 +238,13 @@ def check_posts(posts: list[dict[str, Any]], asked: list[str], history: list[tup
     order = [(post["ts"], "upload" if post.get("files") else "answer") for post in posts]
     assert len(uploads) == len(asked), f"posts {order} after the kills {history}"
     assert {post["thread_ts"] for post in posts} == {asked[0]}
+
+
+async def check_records(store: MongoStore, turns: list[Turn]) -> None:
+    assert (await verify(store)).faults == ()
+    for turn in turns:
+        recorded = [record.entry.key for record in (await store.records(Trail(turn=turn.id, limit=1_000))).records]
+        assert sorted(recorded) == sorted(entry.key for entry in turn_entries(turn)), "all that ran, each once"
 
 
 def check_begun(begun: list[str], turns: list[Turn]) -> None:

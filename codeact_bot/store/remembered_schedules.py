@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from codeact_bot.errors import ScheduleNotFound
+from codeact_bot.redaction import Redactor
 from codeact_bot.store import records
 from codeact_bot.types import Incoming, Schedule, now
 
@@ -14,13 +15,15 @@ from codeact_bot.types import Incoming, Schedule, now
 class RememberedSchedules:
     """Schedules in memory."""
 
+    redact: Redactor
+
     def __init__(self) -> None:
         """Have no schedules."""
         self._schedules: dict[str, Schedule] = {}
 
     async def save_schedule(self, schedule: Schedule) -> None:
         """Keep a new schedule; one that is there under its id already stays as it is."""
-        self._schedules.setdefault(schedule.id, schedule)
+        self._schedules.setdefault(schedule.id, self.redact.schedule(schedule))
 
     async def schedule(self, schedule_id: str) -> Schedule:
         """Raises ScheduleNotFound."""

@@ -117,7 +117,8 @@ class Retaining(Tokens, Audit):
             await self._forget_all_states(thread, ours)
         await self._threads.update_one(ours, erasure.without(messages, turns))
         found = await self._threads.find_one(ours, {"pending": 1, "open": 1, "snapshot": 1}) or {}
-        rest = [each["incoming"] async for each in self._turns.find({"thread": thread}, {"incoming": 1}).sort("number", 1)]
+        turns_left = [each async for each in self._turns.find({"thread": thread}, {"incoming": 1, "number": 1})]
+        rest = [each["incoming"] for each in sorted(turns_left, key=lambda each: int(each["number"]))]
         messages_ = [documents.decode(Incoming, each) for each in (*rest, *found.get("pending", ()))]
         if messages_ or found.get("open"):
             fields = documents.document(records.described(messages_)) if messages_ else {}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from codeact_bot.errors import ScheduleNotFound
+from codeact_bot.redaction import Redactor
 from codeact_bot.store import documents, records
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
@@ -17,10 +18,13 @@ from codeact_bot.types import Incoming, Schedule
 class Schedules(States):
     """Schedules. A run begins with one write, which only one worker's can be; its message goes into the queue after that, once however often."""
 
+    redact: Redactor
+
     @reaching
     async def save_schedule(self, schedule: Schedule) -> None:
         """Keep a new schedule; one that is there under its id already stays as it is."""
-        await self._database.schedules.update_one({"_id": schedule.id}, {"$setOnInsert": documents.document(schedule)}, upsert=True)
+        row = documents.document(self.redact.schedule(schedule))
+        await self._database.schedules.update_one({"_id": schedule.id}, {"$setOnInsert": row}, upsert=True)
 
     @reaching
     async def schedule(self, schedule_id: str) -> Schedule:

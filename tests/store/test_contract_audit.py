@@ -11,6 +11,7 @@ import pytest
 from codeact_bot.audit import turn_entries
 from codeact_bot.errors import QueryInvalid
 from codeact_bot.ports import Store
+from codeact_bot.redaction import MARK
 from codeact_bot.types import (
     Author,
     By,
@@ -20,8 +21,10 @@ from codeact_bot.types import (
     Entry,
     ErrorCount,
     File,
+    Order,
     Outcome,
     Query,
+    Schedule,
     Span,
     ThreadId,
     Trail,
@@ -29,7 +32,7 @@ from codeact_bot.types import (
     now,
 )
 from codeact_bot.verify import verify
-from tests.store.make import ANN, BOB, ONE, TWO, answered, begun, message, ran, step
+from tests.store.make import ANN, BOB, ONE, TWO, answered, begun, claimed, message, ran, step
 
 FAILED = Outcome(ending=Ending.FAILED, text="The model gave up.")
 
@@ -270,3 +273,30 @@ async def test_totals_of_a_long_time_are_those_of_its_parts(store: Store) -> Non
     first = (await store.search(Query())).runs[-1].started
     [rest] = await store.totals(Query(since=first + timedelta(milliseconds=1)), By.PERSON)
     assert rest.runs == 8
+
+
+async def test_secrets_are_left_out_wherever_something_is_written(store: Store) -> None:
+    secret = "xoxb-1234567890-abcdefGHIJ"
+    await store.push(message(text=f"What is {secret}?"))
+    lease = await claimed(store)
+    assert lease.incoming.text == f"What is {MARK}Slack token]?"
+    turn = await store.open_turn(lease)
+    run = replace(ran(secret, error="KeyError"), value=secret)
+    await store.save_step(lease, turn.id, replace(step(code=f"x = '{secret}'", execution=run), observation=secret))
+    ended = await store.end_turn(lease, turn.id, Outcome(ending=Ending.ANSWERED, text=secret))
+    await store.append([*turn_entries(ended), Entry(kind=Deed.EXPORTED, text=secret)])
+    order = Order(
+        name="n", when=f"daily at 9 {secret}", question=secret, author=ANN, subjects=(), zone="", home="p", fresh=False, place="p", channel="slack:T1:C1"
+    )
+    await store.save_schedule(Schedule(id="s", order=order, cron="0 9 * * *", zone="UTC", said="daily", next=None))
+    everything = [
+        ended,
+        await store.turns(ONE),
+        await store.thread(ONE),
+        (await store.records(Trail(limit=99))).records,
+        (await store.search(Query())).runs,
+        await store.schedules(),
+    ]
+    assert secret not in repr(everything)
+    assert repr(everything).count(MARK) >= 15
+    assert await store.find(Query(text="abcdefGHIJ")) == []

@@ -16,7 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from codeact_bot.errors import LeaseLost, StoreUnavailable
 from codeact_bot.store import records, rows
 from codeact_bot.store.mongo import MongoStore
-from codeact_bot.types import Ending, Execution, File, Part, Query, Snapshot, Status, Table, now
+from codeact_bot.types import By, Deed, Ending, Entry, Execution, File, Part, Query, Snapshot, Status, Table, Trail, now
 from tests import parts, replica_set
 from tests.store.make import ANSWERED, ANY, MINUTE, ONE, TWO, answered, begun, claimed, message, ran, step
 from tests.store.test_contract import stated
@@ -59,8 +59,19 @@ async def test_no_query_reads_a_whole_collection(store: MongoStore, raw: Any) ->
         Query(), Query(thread=ONE), Query(person="ann"), Query(ending=Ending.ANSWERED), Query(error="KeyError"), Query(text="mean"), Query(since=now()),
     ):  # fmt: skip
         await store.find(query)
+        await store.search(query)
+    for query in (Query(platform="slack"), Query(channel="slack:T1:C1"), Query(model="m"), Query(cursor=(await store.search(Query(limit=1))).cursor)):
+        await store.search(query)
+    for by in By:
+        await store.totals(Query(), by)
+    await store.append([Entry(kind=Deed.REFUSED, thread=ONE)])
+    for trail in (Trail(), Trail(kind=Deed.REFUSED), Trail(person="U1"), Trail(thread=ONE), Trail(turn="t")):
+        await store.records(trail)
     await store.turns(ONE, last=1)
     await store.undo(ONE)
+    await store.expire(now())
+    await store.forget("U1")
+    await store.sweep(0)
     await raw.command("profile", 0)
     scans = [each["command"] async for each in raw["system.profile"].find({"planSummary": "COLLSCAN"})]
     assert [each for each in scans if (each.get("filter"), each.get("limit")) != ({}, 1)] == []  # GridFS looks whether its bucket is empty
