@@ -17,17 +17,16 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OPEN, CLOSED = "/open", "/closed"
 NEWEST: Keys = (("started", -1), ("number", -1), ("_id", -1))
 
-SEARCHED = ("thread", "people", "errors", "words", "outcome.ending", "facts.platform", "facts.channel", "facts.model")
+SEARCHED = ("thread", "people", "errors", "words", "outcome.ending", "fact_platform", "fact_channel", "fact_model")
 """Fields of a turn by which it is searched for, newest first."""
 FACTS: Keys = (
     ("state", 1),
     ("started", 1),
-    ("outcome.ending", 1),
-    *((f"facts.{name}", 1) for name in ("platform", "channel", "person", "model", "day", "failures")),
-    *((f"facts.{name}", 1) for name in ("steps", "repairs", "seconds", "tokens", "cost")),
+    *((f"fact_{name}", 1) for name in ("ending", "platform", "channel", "person", "model", "day", "failures")),
+    *((f"fact_{name}", 1) for name in ("steps", "repairs", "seconds", "tokens", "cost")),
 )
 """All that totals add up, so that they read this index alone."""
-KEPT_FACTS = ("platform", "channel")
+KEPT_FACTS = ("fact_platform", "fact_channel")
 """What a fork's copy of a turn keeps: it is no run of its own, and costs nothing again."""
 INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "threads": (
@@ -43,9 +42,9 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "turns": (
         ((("thread", 1), ("state", 1), ("number", -1)), False),
         *((((field, 1), *NEWEST), False) for field in SEARCHED),
-        ((*NEWEST, ("facts.cost", -1)), False),
+        ((*NEWEST, ("fact_cost", -1)), False),
         ((("incoming.files.digest", 1),), False),
-        ((("facts.cost", -1),), False),
+        ((("fact_cost", -1),), False),
         (FACTS, False),
     ),
     "steps": (((("turn", 1), ("index", 1)), False), *((((f"execution.{name}.digest", 1),), False) for name in ("files", "images"))),
@@ -219,13 +218,13 @@ def found(query: Query) -> Document:
 
 def ran(query: Query) -> Document:
     """Match the turns of a query that ran where they are: those that a fork took along cost nothing again."""
-    return found(query) | {"facts.cost": {"$gte": max(query.min_cost, 0.0)}}
+    return found(query) | {"fact_cost": {"$gte": max(query.min_cost, 0.0)}}
 
 
 def _facts(query: Query) -> Document:
-    given = {"facts.platform": query.platform, "facts.channel": query.channel, "facts.model": query.model}
+    given = {"fact_platform": query.platform, "fact_channel": query.channel, "fact_model": query.model}
     match: Document = {name: documents.encode(value) for name, value in given.items() if value}
-    return match | ({"facts.cost": {"$gte": query.min_cost}} if query.min_cost > 0 else {})
+    return match | ({"fact_cost": {"$gte": query.min_cost}} if query.min_cost > 0 else {})
 
 
 def _between(query: Query) -> Document:

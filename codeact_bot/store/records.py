@@ -116,6 +116,7 @@ class Facts:
     failures: str = ""
     """Types of the errors as Python names them, each on a line: one value, so that an index alone can answer for it."""
     day: str = ""
+    ending: str = ""
     steps: int = 0
     repairs: int = 0
     seconds: float = 0.0
@@ -123,7 +124,7 @@ class Facts:
     cost: float = 0.0
 
 
-def facts(incoming: Incoming, steps: Sequence[Step], started: datetime | None, seconds: float) -> Facts:
+def facts(incoming: Incoming, steps: Sequence[Step], outcome: Outcome | None, started: datetime | None, seconds: float) -> Facts:
     """Sum a turn up."""
     usage = sum((step.completion.usage for step in steps), Usage())
     failures = [step.execution.error.type for step in steps if step.execution and step.execution.error]
@@ -133,6 +134,7 @@ def facts(incoming: Incoming, steps: Sequence[Step], started: datetime | None, s
         person=person(incoming.author),
         model=steps[-1].completion.model if steps else "",
         failures="\n".join(dict.fromkeys(failures)),
+        ending=str(outcome.ending) if outcome else "",
         day=started.astimezone(UTC).date().isoformat() if started else "",
         steps=len(steps),
         repairs=sum(map(_went_wrong, steps)),
@@ -182,7 +184,7 @@ def card(
         people=tuple(dict.fromkeys(fold(name) for name in (incoming.author.id, incoming.author.name))),
         errors=tuple(dict.fromkeys(name for run in runs if run.error for name in _error_names(run.error.type))),
         words=tuple(words(texts)),
-        facts=facts(incoming, steps, started, seconds),
+        facts=facts(incoming, steps, outcome, started, seconds),
     )
 
 

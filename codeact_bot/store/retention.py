@@ -43,7 +43,7 @@ class Retaining(Tokens, Audit):
     async def expire(self, before: datetime, *, platform: str = "", other_than: Sequence[str] = ()) -> Erased:
         """Remove the questions that ended before a time, on a platform or on all but some, with all that belongs to them."""
         match: Document = {"started": {"$lt": before}, "ended": {"$lt": before}, "state": {"$ne": "open"}}
-        match["facts.platform"] = platform or {"$nin": list(other_than)}
+        match["fact_platform"] = platform or {"$nin": list(other_than)}
         found, skipped = Erased(), await self._held()
         while rows_ := await self._batch(match, [*skipped]):
             for thread in dict.fromkeys(ThreadId(row["thread"]) for row in rows_):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from codeact_bot.store import cursors, queries, records, rows, totals
 from codeact_bot.store.outages import reaching
 from codeact_bot.types import By, Query, RunPage, Total
 
-SUMMARY = dict.fromkeys(("thread", "number", "started", "ended", "outcome.ending", "facts", "incoming.author", "incoming.text"), 1)
+FIELDS = ("thread", "number", "started", "ended", "outcome.ending", "incoming.author", "incoming.text")
+SUMMARY = dict.fromkeys((*FIELDS, *(rows.FACT + each.name for each in fields(records.Facts))), 1)
 
 
 class Runs:
@@ -50,5 +52,5 @@ class Runs:
 
 def _hint(query: Query) -> dict[str, Any]:
     """Name the index that alone answers for a query, where one does."""
-    elsewhere = query.thread or query.prefix or query.person or query.error or query.text
+    elsewhere = query.thread or query.prefix or query.person or query.error or query.text or query.ending
     return {} if elsewhere else {"hint": "_".join(f"{field}_{way}" for field, way in queries.FACTS)}

@@ -116,7 +116,7 @@ class States(Places):
         async for each in self._steps.find({"_id": {"$in": list(versions)}}):
             await self._steps.replace_one({"_id": versions[each["_id"]]}, each | {"_id": versions[each["_id"]], "turn": name}, upsert=True)
         copy = row | {"_id": name, "thread": fork, "steps": list(versions.values()), "incoming": row["incoming"] | {"thread": fork}, "reply": ""}
-        copy["facts"] = {name: value for name, value in row.get("facts", {}).items() if name in queries.KEPT_FACTS}
+        copy = {field: value for field, value in copy.items() if not field.startswith(rows.FACT) or field in queries.KEPT_FACTS}
         copy["snapshot"] = await self._shared(row.get("snapshot"))
         await self._turns.replace_one({"_id": name}, copy, upsert=True)
 

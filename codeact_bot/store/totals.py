@@ -21,10 +21,10 @@ SUMMED = ("runs", *map(str, Ending), "repairs", *ADDED)
 
 def sums(match: Document, by: By) -> list[Document]:
     """Add up, by name and the errors that occurred, what can be read from one index alone."""
-    endings = {str(ending): {"$sum": {"$cond": [{"$eq": ["$outcome.ending", ending.value]}, 1, 0]}} for ending in Ending}
-    repairs = {"$sum": {"$cond": [{"$eq": ["$outcome.ending", Ending.ANSWERED.value]}, "$facts.repairs", 0]}}
-    added = {name: {"$sum": f"$facts.{name}"} for name in ADDED}
-    group = {"_id": {"name": f"$facts.{by}", "failures": "$facts.failures"}, "runs": {"$sum": 1}, **endings, "repairs": repairs, **added}
+    endings = {str(ending): {"$sum": {"$cond": [{"$eq": ["$fact_ending", ending.value]}, 1, 0]}} for ending in Ending}
+    repairs = {"$sum": {"$cond": [{"$eq": ["$fact_ending", Ending.ANSWERED.value]}, "$fact_repairs", 0]}}
+    added = {name: {"$sum": f"$fact_{name}"} for name in ADDED}
+    group = {"_id": {"name": f"$fact_{by}", "failures": "$fact_failures"}, "runs": {"$sum": 1}, **endings, "repairs": repairs, **added}
     return [{"$match": match}, {"$group": group}]
 
 
