@@ -77,3 +77,13 @@ async def test_a_conversation_by_keyboard_alone(world: World, page: Page) -> Non
         await page.evaluate("window.scrollTo(0, 0)")
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.className") == "skip"
+
+
+async def test_signing_out_ends_the_session(world: World, page: Page) -> None:
+    async with world.site([]):
+        await page.goto(world.links[0])
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.locator("h1")).to_contain_text("You are signed out")
+        answer = await page.goto(world.base)
+        assert answer is not None
+        assert answer.status == 401
