@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: run-env ## Install what is needed and open the terminal chat
+run: run-env ## Install what is needed and open the terminal chat, with the web chat beside it
 	@exec $(BIN)/codeact-bot chat $(ARGS)
 
 test: dev-env ## Run all tests; ARGS="tests/agent -k stuck" picks some
@@ -31,7 +31,7 @@ lock: dev-env ## Write requirements/*.txt anew, with the newest versions
 	@for part in peers peers-image; do $(BIN)/uv pip compile benchmarks/$$part.in --universal --python-version 3.11 --upgrade --quiet --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' --output-file requirements/$$part.txt; done
 
-parts: ## Start Docker with gVisor and the sandbox image for the tests (Debian, as root)
+parts: ## Start Docker with gVisor and install what else the tests need (Debian, as root)
 	@.ci/parts up $(PARTS)
 
 parts-down: ## Stop what `make parts` started

@@ -99,7 +99,7 @@ async def _list(request: Request) -> dict[str, Any]:
 
 def _after(text: str) -> tuple[datetime, ThreadId] | None:
     stamp, _, name = text.partition(" ")
-    if not stamp.isdigit() or len(stamp) > 15:
+    if not stamp.isdigit() or len(stamp) > 13:
         return None
     seconds, milliseconds = divmod(int(stamp), 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000), ThreadId(name)
