@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC
@@ -31,6 +32,8 @@ class Clock:
                 await work()
             except CodeactError as error:
                 log.error("%s", error, extra={"action": name})
+            except asyncio.CancelledError:
+                return  # the clock has ended; APScheduler would log this as a fault of the work
             except Exception:
                 log.exception("Upkeep failed", extra={"action": name})
 

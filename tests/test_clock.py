@@ -25,7 +25,7 @@ async def test_work_is_done_again_and_again_and_a_failure_does_not_end_it(caplog
     assert [record.message for record in caplog.records if record.name == "codeact_bot.clock"] == ["away", "Upkeep failed"]
 
 
-async def test_slow_work_is_not_done_twice_at_once_and_ends_with_the_clock():
+async def test_slow_work_is_not_done_twice_at_once_and_ends_with_the_clock(caplog):
     running, most, ended = 0, 0, 0
 
     async def work():
@@ -44,3 +44,4 @@ async def test_slow_work_is_not_done_twice_at_once_and_ends_with_the_clock():
         await asyncio.sleep(0.4)
     await asyncio.sleep(0.05)
     assert (most, running, ended) == (1, 0, 1)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []

@@ -77,8 +77,8 @@ def _decode(hint: Any, value: Any) -> Any:
 
 
 def _decode_union(choices: Sequence[Any], value: Any) -> Any:
-    if isinstance(value, dict) and "kind" in value:
-        return decode(KINDS[value["kind"]], value)
+    if isinstance(value, dict) and (named := KINDS.get(value.get("kind", ""))) in choices and named is not None:
+        return decode(named, value)
     return _decode(next(each for each in choices if each is not NoneType), value)
 
 
