@@ -49,6 +49,7 @@ TABLE: dict[str, tuple[int, int, int, int, int]] = {
     "POST /t/{thread}/share": (401, 404, 200, 403, 200),
     "POST /t/{thread}/unshare": (401, 404, 200, 403, 200),
     "POST /t/{thread}/{turn}/retry": DONE,
+    "POST /t/{thread}/{turn}/rebuild": (401, 404, 409, 403, 409),
     "POST /t/{thread}/{turn}/edit": (401, 404, 200, 403, 200),
     "POST /t/{thread}/{turn}/fork": (401, 404, 200, 403, 200),
     "GET /s/{secret}": EVERYBODY,

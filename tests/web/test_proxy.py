@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from adapters.web.oidc import OidcGate
 from adapters.web.proxy import Proxies, ProxyGate
 from adapters.web.server import bind
 from codeact_bot.errors import ConfigurationInvalid
@@ -99,6 +100,13 @@ async def test_with_https_before_it_the_cookie_is_secure_and_for_this_host_alone
 def test_settings_that_would_let_in_the_wrong_people_are_refused(given: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigurationInvalid, match=said):
         gate(Settings(_env_file=None, **given))  # type: ignore[call-arg,arg-type]
+
+
+def test_the_settings_make_the_gate_of_a_team() -> None:
+    issuer = {"oidc_issuer": "https://a.example", "oidc_client_id": "c", "oidc_client_secret": "s", "people": PEOPLE}
+    assert isinstance(gate(Settings(_env_file=None, **issuer)), OidcGate)  # type: ignore[arg-type]
+    proxy = {"proxy_user_header": USER, "proxy_addresses": ("10.0.0.7",), "people": PEOPLE}
+    assert isinstance(gate(Settings(_env_file=None, **proxy)), ProxyGate)  # type: ignore[arg-type]
 
 
 def test_without_any_the_link_is_the_way_in() -> None:

@@ -19,6 +19,7 @@ from adapters.web import deeds, downloads
 from adapters.web.api import operations, views
 from adapters.web.api.events import events
 from adapters.web.api.parameters import AFTER, BEFORE, LIMIT, PLATFORM, SEARCH, SINCE, STATE, Parameter
+from adapters.web.api.turns import TurnPage, TurnView
 
 OPENAPI = "/api/openapi.json"
 REFUSALS = {
@@ -85,10 +86,10 @@ OPERATIONS = (
         path=f"{THREAD}/turns",
         handler=operations.turns,
         said="The turns of a conversation with their steps, the newest first; one that runs is the first.",
-        gives=views.TurnPage,
+        gives=TurnPage,
         query=(BEFORE, LIMIT),
     ),
-    Operation(method="GET", path=TURN, handler=operations.turn, said="One turn with its steps.", gives=views.TurnView),
+    Operation(method="GET", path=TURN, handler=operations.turn, said="One turn with its steps.", gives=TurnView),
     Operation(
         method="GET", path=f"{TURN}/files/{{digest}}", handler=downloads.file, said="A file of a turn.", gives="application/octet-stream"
     ),

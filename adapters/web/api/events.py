@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from adapters.web.api import views
 from adapters.web.api.parameters import SINCE
+from adapters.web.api.turns import ProgressView, TurnView
 from adapters.web.follow import ALLOWED, BACK, KEEP, LOOK, PACE, pause
 from adapters.web.rooms import room_of
 from adapters.web.state import Web, web_of
@@ -45,14 +46,14 @@ class Listener:
 
     def _told(self, turn: Turn) -> str:
         self._seen.add(turn.id)
-        return f"id: {turn.id}\nevent: turn\ndata: {views.written(views.TurnView.of(turn))}\n\n"
+        return f"id: {turn.id}\nevent: turn\ndata: {views.written(TurnView.of(turn))}\n\n"
 
     def progress(self) -> list[str]:
         """What the turn that runs here does now, where that is news."""
         story = self._web.hub.story(self._thread)
         if story is None or story.done or story.turn.id in self._seen:
             return []
-        said = views.written(views.ProgressView.of(story))
+        said = views.written(ProgressView.of(story))
         news, self._said = said != self._said, said
         return [f"event: progress\ndata: {said}\n\n"] if news else []
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from adapters.web.api import views
 from adapters.web.api.parameters import AFTER, BEFORE, LIMIT, PLATFORM, SEARCH, STATE
+from adapters.web.api.turns import TurnPage, TurnView
 from adapters.web.rooms import asker, room_of, writable
 from adapters.web.state import viewer_of, web_of
 from adapters.web.uploads import files_of, form_of
@@ -116,13 +117,13 @@ async def turns(request: Request) -> Response:
     until = (await room.turn(web, before)).started if before else None
     found = await web.desk.find(Query(thread=room.id, until=until, limit=limit + 1))
     more = found[limit - 1].id if len(found) > limit else ""
-    return views.answer(views.TurnPage(turns=tuple(map(views.TurnView.of, found[:limit])), next=more))
+    return views.answer(TurnPage(turns=tuple(map(TurnView.of, found[:limit])), next=more))
 
 
 async def turn(request: Request) -> Response:
     """One turn with its steps."""
     web, room = web_of(request), await room_of(request)
-    return views.answer(views.TurnView.of(await room.turn(web, request.path_params["turn"])))
+    return views.answer(TurnView.of(await room.turn(web, request.path_params["turn"])))
 
 
 async def schedules(request: Request) -> Response:
