@@ -87,7 +87,7 @@ class Follower:
     def current(self) -> list[Fragment]:
         """The turn that runs, and the questions that wait."""
         story = self._web.hub.story(self._room.id)
-        if story is None and self._running is not None:
+        if (story is None or story.turn.id in self._seen) and self._running is not None:
             story = Story(self._running)
         pieces: list[Fragment] = []
         if story is not None and story.turn.id not in self._seen:

@@ -136,7 +136,6 @@ def _install() -> None:
         "turn_summary": turn_summary,
         "lost_notes": notes,
         "rebuild_warning": warning,
-        "is_answer": lambda step: isinstance(step.action, Answer),
         "is_malformed": lambda step: isinstance(step.action, Malformed),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
@@ -87,8 +86,3 @@ def _link_close(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _o
     label = "".join(token.content for token in tokens[start:index])
     address = str(tokens[start].attrs.get("href", ""))
     return "</a>" + (f' <span class="dim">({escape(address)})</span>' if is_disguise(label, address) else "")
-
-
-def slug(text: str) -> str:
-    """Return the letters and digits of a text, for a class name."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -62,13 +61,6 @@ class Room:
         if turn.incoming.thread != self.id:
             raise TurnNotFound(f"There is no answer {turn_id!r} in this conversation.")
         return turn
-
-
-class Looker(Protocol):
-    """Finds the room that a request is about."""
-
-    async def __call__(self, request: Request) -> Room:
-        """Raises HTTPException, ThreadNotFound."""
 
 
 def title_of(thread: Thread) -> str:

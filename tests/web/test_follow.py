@@ -1,0 +1,72 @@
+"""What a stream sends of turns that run here, ran here, or run elsewhere."""
+
+from __future__ import annotations
+
+from adapters.common.story import Story
+from adapters.web.follow import Follower
+from adapters.web.hub import Hub
+from adapters.web.rooms import Room
+from adapters.web.state import Web
+from codeact_bot.desk import StoreDesk
+from codeact_bot.store.memory import MemoryStore
+from codeact_bot.types import CodeStarted, Output, StepDone, ThreadId, Turn, TurnDone
+from tests.adapters import stage
+from tests.adapters.core import Core
+from tests.store.make import answered, begun, message, ran, step
+
+THREAD = ThreadId("web:1")
+
+
+async def follower(store: MemoryStore, hub: Hub) -> Follower:
+    room = Room(thread=await store.thread(THREAD), base="/t/web%3A1", may_write=True, may_fork=True)
+    return Follower(Web(desk=StoreDesk(store), inbox=Core(), hub=hub, base="http://x"), room, "")
+
+
+def ids(turn: Turn) -> list[str]:
+    return [f"{name}-{turn.id}" for name in ("turn", "thought", "code", "output", "notices", "state")]
+
+
+async def test_a_turn_that_runs_here_is_sent_piece_by_piece_and_each_once() -> None:
+    store, hub = MemoryStore(), Hub()
+    _, turn = await begun(store, message("a", THREAD))
+    story = Story(turn)
+    with hub.following(THREAD, lambda: None):
+        hub.begin(story)
+        stream = await follower(store, hub)
+        assert await stream.look() == []
+        assert [each.id for each in stream.changed(stream.current())] == [*ids(turn), "waiting"]
+        story.hear(CodeStarted(index=0, code="print(1)"))
+        assert [each.id for each in stream.changed(stream.current())] == [f"{name}-{turn.id}" for name in ("code", "state")]
+        story.hear(Output(text="1\n"))
+        assert [each.id for each in stream.changed(stream.current())] == [f"output-{turn.id}"]
+        assert stream.changed(stream.current()) == []
+        story.hear(StepDone(step=stage.ran(0, "print(1)", output="1\n")))
+        assert f"step-{turn.id}-0" in [each.id for each in stream.changed(stream.current())]
+        assert f"step-{turn.id}-0" not in [each.id for each in stream.current()]
+        done = stage.ended(turn, [stage.ran(0, "print(1)")], "One.")
+        story.hear(TurnDone(turn=done.turn))
+        hub.end(story)
+        (last, _) = stream.current()
+        assert (last.id, "One." in last.html) == (f"turn-{turn.id}", True)
+    assert hub.story(THREAD) is None, "nobody looks any more"
+
+
+async def test_what_runs_elsewhere_after_a_turn_that_ran_here_is_sent_too() -> None:
+    store, hub = MemoryStore(), Hub()
+    first = await answered(store, message("a", THREAD))
+    with hub.following(THREAD, lambda: None):
+        hub.end(Story(first))
+        stream = await follower(store, hub)
+        lease, second = await begun(store, message("b", THREAD))
+        await store.save_step(lease, second.id, step(0, "print(2)"))
+        assert [each.id for each in await stream.look()] == [f"turn-{first.id}"]
+        sent = stream.changed(stream.current())
+        assert [each.id for each in sent] == [*ids(second), "waiting"]
+        assert "print" in next(each.html for each in sent if each.id == f"code-{second.id}")
+        await store.save_step(lease, second.id, step(0, "print(2)", execution=ran()))
+        await stream.look()
+        assert f"step-{second.id}-0" in [each.id for each in stream.changed(stream.current())]
+        await store.push(message("c", THREAD, "<b>next</b>"))
+        await stream.look()
+        (queue,) = stream.changed(stream.current())
+        assert "&lt;b&gt;next&lt;/b&gt;" in queue.html
