@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,16 @@ async def test_forks_share_the_bytes_of_their_states_and_nothing_is_left_over(st
     await store.fork(ONE, TWO, 3)
     uses = {each["filename"]: each["uses"] async for each in raw["snapshots.files"].find()}
     assert uses == {Part.of(b"c").digest: 4, Part.of(b"shared").digest: 4}, "the thread, its last turn, the fork, the fork's last turn"
+
+
+async def test_bytes_that_are_saved_again_count_as_saved_just_now(store: MongoStore, raw: Any) -> None:
+    kept, gone = File.of("kept", b"kept"), File.of("gone", b"gone")
+    await answered(store, message(files=(kept, gone)))
+    await store.forget("U1")
+    long_ago = now() - timedelta(days=1)
+    await raw["files.files"].update_many({}, {"$set": {"uploadDate": long_ago, "saved": long_ago}})
+    await store.save_file(kept)
+    assert await store.sweep() == 1
+    assert await store.load_file(kept.digest) == b"kept"
+    assert await raw["files.chunks"].count_documents({}) == 1
+    assert await raw["unused"].count_documents({}) == 1, "it is looked at again later"
