@@ -7,6 +7,8 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -20,9 +22,11 @@ from codeact_bot.export import export
 from codeact_bot.ports import Store
 from codeact_bot.screen import Screen
 from codeact_bot.settings import load
-from codeact_bot.types import Author, By, Deed, Ending, Entry, Erased, Query, Record, Run, ThreadId, Total, Trail
+from codeact_bot.types import Author, By, Deed, Ending, Entry, Erased, Query, Record, Run, ThreadId, Total, Trail, now
 from codeact_bot.verify import verify
 
+MONTH = timedelta(days=30)
+"""What totals add up unless told otherwise."""
 HEAD = ("turn", "when", "where", "who", "status", "errors", "model", "steps", "time", "cost", "question")
 SUMS = ("runs", "success", "repairs", "steps", "time", "tokens", "cost", "errors")
 RIGHT = {"steps", "time", "cost", "runs", "success", "repairs", "tokens", "number"}
@@ -123,8 +127,8 @@ def _record(record: Record) -> Sequence[str]:
 
 async def totals(store: Store, arguments: argparse.Namespace) -> int:
     """Add runs up by person, channel, platform, model or day."""
-    by = By(arguments.by)
-    found = await store.totals(query(arguments), by)
+    by, wanted = By(arguments.by), query(arguments)
+    found = await store.totals(replace(wanted, since=wanted.since or (wanted.until or now()) - MONTH), by)
     _print((str(by), *SUMS), [_total(each) for each in found], "Nothing matches.")
     return 0
 

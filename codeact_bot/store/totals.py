@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from codeact_bot.store import records
@@ -13,8 +12,6 @@ from codeact_bot.types import By, Ending, ErrorCount, Run, Total
 
 ERRORS = 10
 """Types of errors that one total names."""
-SLICES = 4
-"""Spans of time that are added up at once, each on a thread of the server's own."""
 ADDED = ("steps", "seconds", "tokens", "cost")
 SUMMED = ("runs", *map(str, Ending), "repairs", *ADDED)
 
@@ -28,16 +25,8 @@ def sums(match: Document, by: By) -> list[Document]:
     return [{"$match": match}, {"$group": group}]
 
 
-def slices(first: datetime, last: datetime) -> list[Document]:
-    """Return the filters of some spans of time that make up all from the first run to the last, to be added up at once."""
-    width = (last - first) / SLICES
-    edges = [first + width * number for number in range(1, SLICES)]
-    pairs = zip([None, *edges], [*edges, None], strict=True)
-    return [{"started": {name: at for name, at in (("$gte", since), ("$lt", until)) if at is not None}} for since, until in pairs]
-
-
 def read(groups: Iterable[Mapping[str, Any]], by: By) -> Sequence[Total]:
-    """Make totals of the sums of all slices: the largest number of runs first, days in order, the last `FOUND` of them."""
+    """Make totals of the sums: the largest number of runs first, days in order, the last `FOUND` of them."""
     found: dict[str, Counter[str]] = {}
     errors: dict[str, Counter[str]] = {}
     for group in groups:
