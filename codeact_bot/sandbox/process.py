@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import stat
 import sys
 import tempfile
@@ -32,6 +33,8 @@ THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 """Libraries that start a thread for each of the machine's processors unless told otherwise."""
 STARTS = 8
 """Processes that are started at once; a fork holds up the event loop for about a millisecond."""
+OWNER = "CODEACT_OWNER"
+"""Environment variable of bubblewrap itself, by which a process that nobody waits for any more is found; code does not see it."""
 UIDS = range(2**30, 2**31)
 """User ids that no machine gives to people; each sandbox draws one, so that limits per user count it alone."""
 
@@ -105,7 +108,8 @@ class ProcessSandbox:
         assert self._ground is not None
         uid = secrets.choice(UIDS) if self._ground.drops else None
         folder = None if self._ground.wrap else _private_folder(uid)
-        channel = await ProcessChannel.start(self._command(self._ground, uid, folder), self._environment(folder), folder, uid)
+        environment = {**self._environment(folder), **({OWNER: owner.myself()} if self._ground.wrap else {})}  # bubblewrap keeps it to itself
+        channel = await ProcessChannel.start(self._command(self._ground, uid, folder), environment, folder, uid)
         try:
             return await RemoteSession.open(channel, self._startup(self._ground))
         except (SandboxLost, ProtocolViolated) as exc:
@@ -114,8 +118,8 @@ class ProcessSandbox:
             raise SandboxUnavailable(f"The sandbox process did not start: {exc} {channel.complaint}".strip()) from exc
 
     async def reap(self) -> int:
-        """Remove working folders of dead owners; their processes have ended with them."""
-        return await asyncio.to_thread(_reap)
+        """Remove working folders of dead owners, whose processes have ended with them, and what a kill left of a bubblewrap that was starting."""
+        return await asyncio.to_thread(lambda: _reap() + _reap_starts())
 
     async def check(self) -> None:
         """Find out whether a worker can be started. Raises SandboxUnavailable."""
@@ -229,6 +233,19 @@ def _reap() -> int:
             if owner.is_dead(marker.read_text()):
                 shutil.rmtree(marker.with_suffix(""), ignore_errors=True)
                 marker.unlink()
+                reaped += 1
+    return reaped
+
+
+def _reap_starts() -> int:
+    """Kill the inner halves of bubblewraps whose outer half was killed before the two had met: they would wait for it for ever."""
+    reaped = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            names = dict(each.partition(b"=")[::2] for each in (folder / "environ").read_bytes().split(b"\0"))
+            whose = names.get(OWNER.encode(), b"").decode(errors="replace")
+            if whose and owner.is_dead(whose):
+                os.kill(int(folder.name), signal.SIGKILL)
                 reaped += 1
     return reaped
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -74,6 +76,20 @@ async def test_nothing_outlives_a_killed_owner(isolation: Isolation) -> None:
         assert folder.exists()
         assert await sandbox.reap() >= 1
         assert not folder.exists()
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_reap_ends_what_a_kill_left_of_a_start_and_code_does_not_see_the_mark() -> None:
+    sandbox = process_sandbox("bubblewrap")
+    session = await sandbox.start("test")
+    assert (await Tried(session).run("import os\n'CODEACT_OWNER' in os.environ")).value == "False"
+    python = "import os; from codeact_bot.sandbox import owner; print(owner.myself())"
+    dead = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout.strip()
+    left = await asyncio.create_subprocess_exec("sleep", "600", env={"CODEACT_OWNER": dead})
+    assert await sandbox.reap() >= 1
+    assert await left.wait() == -signal.SIGKILL
+    assert (await Tried(session).run("1 + 1")).value == "2", "the living are spared"
+    await session.aclose()
 
 
 async def test_reap_spares_the_living() -> None:
