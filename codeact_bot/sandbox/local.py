@@ -9,7 +9,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from codeact_bot.errors import SandboxLost
 
@@ -18,6 +18,29 @@ LEAVE = 3.0
 """Seconds that a worker has for leaving by itself, after it has killed what it had started."""
 COMPLAINT = 2000
 """Characters of what a worker that does not start may say."""
+
+
+async def spawn(command: Sequence[str], **given: Any) -> asyncio.subprocess.Process:
+    """Start a process as the leader of a session; one whose start is cancelled is killed with all that it has begun. Raises OSError.
+
+    asyncio would kill it alone and wait for the end of its pipes, which bubblewrap's inner half holds open for ever where it waits for the outer one.
+    """
+    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, start_new_session=True, **given))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])
+        if not starting.cancelled() and starting.exception() is None:
+            await kill_session(starting.result())
+        raise
+
+
+async def kill_session(process: asyncio.subprocess.Process) -> None:
+    """Kill a process that leads a session, with all that belongs to its group, and wait for its end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+    process._transport.close()  # type: ignore[attr-defined]
 
 
 class ProcessChannel:
@@ -35,16 +58,7 @@ class ProcessChannel:
         """Start a worker in `folder`, which is removed in the end, as are all processes of the user id `uid`. Raises SandboxLost."""
         pipe = asyncio.subprocess.PIPE
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                env=dict(environment),
-                cwd=folder or "/",
-                start_new_session=True,
-                limit=READ,
-            )
+            process = await spawn(command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environment), cwd=folder or "/", limit=READ)
         except OSError as exc:
             raise SandboxLost(f"The sandbox process could not be started: {exc}.") from exc
         return cls(process, folder, uid)

@@ -23,7 +23,7 @@ from codeact_bot.ports import Progress
 from codeact_bot.sandbox import owner
 from codeact_bot.sandbox.bootstrap import worker_command
 from codeact_bot.sandbox.bubblewrap import SYSTEM, Bubblewrap
-from codeact_bot.sandbox.local import ProcessChannel
+from codeact_bot.sandbox.local import ProcessChannel, kill_session, spawn
 from codeact_bot.sandbox.remote import RemoteSession, Startup
 from codeact_bot.types import Resources
 
@@ -184,16 +184,13 @@ async def _output(command: Sequence[str], uid: int | None = None) -> tuple[int, 
     pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     groups: list[int] | None = None if uid is None else []
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=null, stdout=pipe, stderr=null, cwd="/", user=uid, group=uid, extra_groups=groups
-        )
+        process = await spawn(command, stdin=null, stdout=pipe, stderr=null, cwd="/", user=uid, group=uid, extra_groups=groups)
     except OSError:
         return 127, ""
     try:
         out, _ = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
-        await process.communicate()
+        await kill_session(process)
         raise
     return process.returncode or 0, out.decode("utf-8", "replace")
 

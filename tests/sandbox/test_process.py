@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -90,6 +91,25 @@ async def test_reap_ends_what_a_kill_left_of_a_start_and_code_does_not_see_the_m
     assert await left.wait() == -signal.SIGKILL
     assert (await Tried(session).run("1 + 1")).value == "2", "the living are spared"
     await session.aclose()
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_a_start_or_probe_that_is_cancelled_at_any_moment_ends_and_leaves_nothing() -> None:
+    """Killed alone, bubblewrap's outer half leaves an inner one that waits for ever and holds the pipes open."""
+    ready = process_sandbox("bubblewrap")
+    await ready.prepare(lambda _: None)
+    for number in range(120):
+        sandbox = ready if number % 2 else process_sandbox("bubblewrap")
+        starting = asyncio.create_task(sandbox.start("test"))
+        await asyncio.sleep(number / 6000)
+        starting.cancel()
+        async with asyncio.timeout(60):
+            with contextlib.suppress(asyncio.CancelledError):
+                await (await starting).aclose()
+    async with asyncio.timeout(20):
+        while left := [line for line in command_lines("bwrap") if sys.prefix in line]:
+            await asyncio.sleep(0.05)
+    assert not left
 
 
 async def test_reap_spares_the_living() -> None:
