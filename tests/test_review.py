@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import sys
 import uuid
@@ -190,8 +191,8 @@ async def test_upkeep_removes_by_age_and_platform():
 async def test_changed_settings_are_recorded_once_and_secrets_only_as_set(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     store = MemoryStore()
-    for secret in ("OPENAI_API_KEY", "CODEACT_MONGO_URL"):
-        monkeypatch.delenv(secret, raising=False)
+    for name in [name for name in os.environ if name.startswith(("CODEACT_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("CODEACT_LIMITS__STEPS", "7")
     for _ in range(2):
         await record_settings(store, load(), "serve")

@@ -321,15 +321,15 @@ add(1);
         await other.session.aclose()
 
 
-async def test_code_of_another_python_is_not_brought_back_and_all_else_is(tried: Tried, sandbox: Sandbox) -> None:
+async def test_code_of_another_version_is_not_brought_back_and_all_else_is(tried: Tried, sandbox: Sandbox) -> None:
     """A code object of another version may crash the interpreter when it is called."""
+    writer = b'"writer": "python 3'
     code = "def double(x): return 2 * x\ndef times(k): return lambda x: k * x\ntriple = times(3)\nboxed = {'f': triple, 'n': 1}\nx = {'y': [1, 2]}\nz = x['y'];"
     assert (await tried.run(code)).status is Status.OK
     snapshot = await tried.session.snapshot(limit=LIMIT)
     core = snapshot.parts[-1].data or b""
-    version = f"[{(await tried.run('import sys; sys.version_info.major')).value}, {(await tried.run('sys.version_info.minor')).value}]".encode()
-    assert core.count(b'"python": ' + version) == 1
-    foreign = core.replace(b'"python": ' + version, b'"python": ' + version.replace(b"3,", b"4,"))
+    assert core.count(writer) == 1
+    foreign = core.replace(writer, b'"writer": "python 4')
     other = Tried(await sandbox.start("test"))
     try:
         failed = await other.session.restore(replace(snapshot, parts=(*snapshot.parts[:-1], Part.of(foreign))))

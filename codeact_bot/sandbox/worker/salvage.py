@@ -29,9 +29,9 @@ class Gone:
 
 
 class Salvage(pickle.Unpickler):
-    """Puts something in the place of what is not installed here, and of functions that another version of Python compiled.
+    """Puts something in the place of what is not installed here, and of functions that another version of Python or cloudpickle wrote.
 
-    Those are cloudpickle's; they may crash the interpreter when they are called.
+    They may come out broken, or crash the interpreter when they are called.
     """
 
     def __init__(self, file: Any, *, buffers: Any, foreign: bool) -> None:

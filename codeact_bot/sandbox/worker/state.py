@@ -29,7 +29,8 @@ except Exception:
 
 LENGTHS = struct.Struct(">QQ")
 NAMES = 200
-VERSION = list(sys.version_info[:2])
+WRITER = "python %d.%d, cloudpickle %s" % (*sys.version_info[:2], getattr(sys.modules.get("cloudpickle"), "__version__", "missing"))
+"""Code goes only between the same versions of both (cloudpickle's documentation)."""
 LARGE = 64 * 1024
 """Bytes from which data is a part of its own."""
 PARTS = 1000
@@ -143,7 +144,7 @@ def save(
         sources = [_import(name, value) for name, value in space.items() if type(value) is types.ModuleType]
         sources += [ast.unparse(node) for node in current.values()]
         kept, dropped = (sorted({*names} - {DEFAULTS}) for names in ({*variables, *defined} - {*dropped}, dropped))
-        index = json.dumps({"sources": sources, "names": kept, "buffers": buffers, "files": files, "folders": folders, "python": VERSION}).encode()
+        index = json.dumps({"sources": sources, "names": kept, "buffers": buffers, "files": files, "folders": folders, "writer": WRITER}).encode()
         parts.add(b"".join([LENGTHS.pack(len(index), len(pickled)), index, pickled, *small]))
     except TooLarge:
         return json.dumps({"error": "it is larger than %d bytes." % limit}).encode()
@@ -162,7 +163,7 @@ def load(space: dict[str, Any], parts: list[bytearray], remember: Callable[[ast.
         index = json.loads(bytes(core[LENGTHS.size : start]))
         _unpack(index, parts, core[start + second :])
         left = [source for source in index["sources"] if not _replay(space, source, remember)]
-        foreign = index.get("python") != VERSION
+        foreign = index.get("writer") != WRITER
         space.update(_unpickle(core[start : start + second], [parts[number] for number in index["buffers"]], space, foreign))
         # A definition may need a variable, for a default value or a decorator.
         failed += [_name(source) for source in left if not _replay(space, source, remember)]
