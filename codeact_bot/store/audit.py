@@ -1,6 +1,8 @@
 """The part of a store on MongoDB that keeps the audit: its chain, and the end of the chain apart from it.
 
-Records and the end are written in one transaction, so that several workers extend one chain without gaps, and a crash leaves all of a batch or none.
+A batch of records is written into the end first, by one write that only one worker's can be, and from there into the chain, by whoever comes first:
+several workers extend one chain without gaps, and a crash leaves all of a batch or none. A transaction would, too, but that of a worker that was
+killed holds up all others for a minute (MongoDB's transactionLifetimeLimitSeconds).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from codeact_bot.redaction import Redactor
-from codeact_bot.store import chain, cursors, records
+from codeact_bot.store import chain, cursors, documents, records
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
 from codeact_bot.store.runs import Runs
@@ -22,6 +24,8 @@ END = "end"
 WHOLE = ["int", "long"]
 ODD = {"$or": [{"_id": {"$lte": 0}}, {"_id": {"$not": {"$type": WHOLE}}}]}
 """Matches records whose number is none."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""Bytes of records that the end holds at once; a document takes 16 MiB."""
 DUPLICATE = 11000
 """Code with which a server refuses a second document of the same key."""
 
@@ -31,51 +35,58 @@ class Audit(Runs):
 
     redact: Redactor
 
-    def __init__(self, client: Any, database: Any) -> None:
-        """Take the driver's client and database."""
+    def __init__(self, database: Any) -> None:
+        """Take the driver's database."""
         super().__init__(database)
-        self._sessions = client
         self._records, self._ends = database["audit"], database["audit_end"]
 
     @reaching
     async def append(self, entries: Sequence[Entry]) -> None:
-        """Add records to the end of the chain, all of them or none; an entry whose key is there already is left out."""
+        """Add records to the end of the chain, in their order; an entry whose key is there already is left out."""
         first = {entry.key: entry for entry in reversed(entries)}
-        fresh, taken = [self.redact.entry(first[key]) for key in dict.fromkeys(entry.key for entry in entries)], False
+        fresh = [self.redact.entry(first[key]) for key in dict.fromkeys(entry.key for entry in entries)]
         while fresh:
+            after, kept = await self._settled_end()
+            known = {each["key"] async for each in self._records.find({"key": {"$in": [entry.key for entry in fresh]}}, {"key": 1})}
+            fresh = [entry for entry in fresh if entry.key not in known]
+            batch = _sealed(fresh, after)
+            if batch and await self._extend(kept, batch):
+                await self._settle_end(batch)
+                fresh = fresh[len(batch) :]
+
+    async def _settled_end(self) -> tuple[Receipt, Receipt | None]:
+        """Return what the next record follows, and the end as it is kept, after writing the records that a dead worker has left in it."""
+        kept = await self._ends.find_one({"_id": END})
+        while kept and kept.get("batch"):
+            await self._settle_end(kept["batch"])
+            kept = await self._ends.find_one({"_id": END})
+        last = await self._records.find_one({"_id": {"$type": WHOLE}}, sort=[("_id", -1)])
+        ends = chain.end(last) if last else chain.GENESIS
+        known = _receipt(kept)
+        if known is not None and ends.number > known.number:  # by somebody who wrote around us: theirs are passed over, and do not fit
+            return replace(known, number=ends.number), known
+        return known or ends, known
+
+    async def _extend(self, kept: Receipt | None, batch: Sequence[Document]) -> bool:
+        """Move the end behind a batch, which it holds until the records are written; False where another worker came first."""
+        end = {"number": batch[-1]["_id"], "hash": batch[-1]["hash"], "batch": list(batch)}
+        if kept is None:
             try:
-                await self._extend(fresh, taken=taken)
-                return
-            except (DuplicateKeyError, BulkWriteError) as error:
-                if isinstance(error, BulkWriteError) and any(each["code"] != DUPLICATE for each in error.details["writeErrors"]):
-                    raise
-                found = self._records.find({"key": {"$in": [entry.key for entry in fresh]}}, {"key": 1})
-                known = {each["key"] async for each in found}
-                taken = not known
-                fresh = [entry for entry in fresh if entry.key not in known]
+                await self._ends.insert_one({"_id": END, **end})
+            except DuplicateKeyError:
+                return False
+            return True
+        still = {"_id": END, "number": kept.number, "hash": kept.hash, "batch": None}
+        return bool((await self._ends.update_one(still, {"$set": end})).modified_count)
 
-    async def _extend(self, entries: Sequence[Entry], *, taken: bool) -> None:
-        """Write records behind the end, and the new end, all at once; `taken` tells that there are records behind it already."""
-
-        async def write(session: Any) -> None:
-            kept = await self._ends.find_one_and_update({"_id": END}, {"$inc": {"batches": 1}}, upsert=True, session=session)
-            after = _receipt(kept) or await self._last(session)
-            if taken:  # by somebody who wrote around us: theirs are passed over, and do not fit into the chain
-                after = replace(after, number=(await self._last(session)).number)
-            written: list[Document] = []
-            for entry in entries:
-                written.append(chain.seal(entry, after))
-                after = chain.end(written[-1])
-            await self._records.insert_many(written, session=session)
-            await self._ends.update_one({"_id": END}, {"$set": {"number": after.number, "hash": after.hash}}, session=session)
-
-        async with await self._sessions.start_session() as session:
-            await session.with_transaction(write)
-
-    async def _last(self, session: Any) -> Receipt:
-        """The end by the records alone, for the first batch, or when somebody removed the end that was kept."""
-        row = await self._records.find_one({}, sort=[("_id", -1)], session=session)
-        return chain.GENESIS if row is None else chain.end(row)
+    async def _settle_end(self, batch: Sequence[Document]) -> None:
+        """Write the records of a batch, unless somebody has, and take it out of the end."""
+        try:
+            await self._records.insert_many(list(batch), ordered=False)
+        except BulkWriteError as error:
+            if any(each["code"] != DUPLICATE for each in error.details["writeErrors"]):
+                raise
+        await self._ends.update_one({"_id": END, "number": batch[-1]["_id"]}, {"$unset": {"batch": ""}})
 
     @reaching
     async def records(self, trail: Trail) -> RecordPage:
@@ -95,8 +106,22 @@ class Audit(Runs):
     @reaching
     async def receipt(self) -> Receipt | None:
         """The end of the chain, as it is kept apart from it; None before the first record."""
-        return _receipt(await self._ends.find_one({"_id": END}))
+        return (await self._settled_end())[1]
 
 
 def _receipt(kept: Document | None) -> Receipt | None:
     return Receipt(number=kept["number"], hash=kept["hash"]) if kept and "number" in kept else None
+
+
+def _sealed(entries: Sequence[Entry], after: Receipt) -> list[Document]:
+    """Return the documents of the first entries, one behind the other, as many as the end can hold."""
+    batch: list[Document] = []
+    size = 0
+    for entry in entries:
+        row = chain.seal(entry, after)
+        size += documents.size(row)
+        if batch and size > BATCH_BYTES:
+            break
+        batch.append(row)
+        after = chain.end(row)
+    return batch

@@ -39,7 +39,7 @@ class MongoStore(Retaining):
         """Take a connected client; `where` is the address that errors may show."""
         opened = client.get_database(database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority"))
         Tokens.__init__(self, opened, Blobs(opened, AsyncIOMotorGridFSBucket(opened, "snapshots"), "snapshots"))
-        Audit.__init__(self, client, opened)
+        Audit.__init__(self, opened)
         self.where = where
         self.redact = redactor or Redactor()
         self._client = client

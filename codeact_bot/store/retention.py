@@ -145,6 +145,7 @@ class Retaining(Tokens, Audit):
 
     async def _redact(self, match: Document, reason: str) -> int:
         """Remove the contents of records, after a record that says so; returns how many those were."""
+        await self._settled_end()  # or what a dead worker has left would come into the chain later
         numbers = [each["_id"] async for each in self._records.find(match, {"_id": 1}).sort("_id", 1)]
         for some in erasure.batches(numbers):
             await self.append([erasure.entry(some, reason)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -154,3 +155,27 @@ async def test_a_chain_that_grows_meanwhile_holds(store: MongoStore, monkeypatch
     monkeypatch.setattr(store, "chain", chain_and_grow)
     verdict = await verify(store)
     assert (verdict.faults, verdict.records) == ((), 10)
+
+
+async def test_a_worker_that_dies_in_the_middle_of_a_batch_holds_up_nobody_and_loses_nothing(store: MongoStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def dies(batch: Any) -> None:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(store, "_settle_end", dies)
+    with pytest.raises(RuntimeError):
+        await store.append([entry(6), entry(7)])
+    monkeypatch.undo()
+    assert (await verify(store)).records == 7, "whoever comes first writes it"
+    await store.append([entry(7), entry(8)])
+    verdict = await verify(store)
+    assert (verdict.faults, verdict.records) == ((), 8)
+
+
+async def test_many_workers_extend_one_chain(store: MongoStore, open_mongo: Callable[[], Awaitable[MongoStore]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codeact_bot.store.audit.BATCH_BYTES", 2_000)
+    others = [await open_mongo() for _ in range(4)]
+    await asyncio.gather(*(each.append([entry(100 * number + n) for n in range(20)]) for number, each in enumerate(others, start=1)))
+    verdict = await verify(store)
+    assert (verdict.faults, verdict.records) == ((), 85)
+    for each in others:
+        await each.aclose()
