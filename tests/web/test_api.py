@@ -269,8 +269,8 @@ SCHEMA = schemathesis.openapi.from_dict(dict(document()))
 @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 def test_the_document_tells_the_truth(case: Case, known: Known) -> None:
     headers = {"Authorization": f"Bearer {known.secret}"}
-    case.call_and_validate(base_url=known.base, headers=headers)
+    case.call_and_validate(base_url=known.base, headers=headers, timeout=120)
     if case.path_parameters:
         there = {"thread": known.thread, "turn": known.turn, "digest": known.digest}
         case.path_parameters.update({name: value for name, value in there.items() if name in case.path_parameters})
-        case.call_and_validate(base_url=known.base, headers=headers)
+        case.call_and_validate(base_url=known.base, headers=headers, timeout=120)
