@@ -15,6 +15,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
+from schemathesis.specs.openapi.checks import negative_data_rejection
 from starlette.routing import Route
 
 from adapters.web.api.contract import OPENAPI, OPERATIONS, document
@@ -269,8 +270,10 @@ SCHEMA = schemathesis.openapi.from_dict(dict(document()))
 @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 def test_the_document_tells_the_truth(case: Case, known: Known) -> None:
     headers = {"Authorization": f"Bearer {known.secret}"}
-    case.call_and_validate(base_url=known.base, headers=headers, timeout=120)
+    # In a form every value is text: a "boolean" that it sends instead of one is one.
+    excluded = [negative_data_rejection] if (case.media_type or "").startswith("multipart/") else []
+    case.call_and_validate(base_url=known.base, headers=headers, timeout=120, excluded_checks=excluded)
     if case.path_parameters:
         there = {"thread": known.thread, "turn": known.turn, "digest": known.digest}
         case.path_parameters.update({name: value for name, value in there.items() if name in case.path_parameters})
-        case.call_and_validate(base_url=known.base, headers=headers, timeout=120)
+        case.call_and_validate(base_url=known.base, headers=headers, timeout=120, excluded_checks=excluded)
