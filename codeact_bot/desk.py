@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from codeact_bot.auditing import StoreAuditing
 from codeact_bot.export import export
 from codeact_bot.ports import Store
 from codeact_bot.rhythm import Rhythm
@@ -15,11 +16,12 @@ from codeact_bot.schedule import Schedules
 from codeact_bot.types import Author, Entry, File, Fork, Incoming, Listing, Order, Query, Schedule, Share, Thread, ThreadId, Token, Turn, now
 
 
-class StoreDesk:
+class StoreDesk(StoreAuditing):
     """A Desk on a store."""
 
     def __init__(self, store: Store, zone: str = "UTC") -> None:
         """Take the store, and the time zone of schedules that name none."""
+        super().__init__(store)
         self._store = store
         self._schedules = Schedules(store, zone)
 

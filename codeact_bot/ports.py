@@ -42,6 +42,7 @@ from codeact_bot.types import (
     Total,
     Trail,
     Turn,
+    Verdict,
     Work,
 )
 
@@ -396,7 +397,26 @@ class Inbox(Protocol):
         """Give a message up: off the queue while it waits, stopped while it is answered; False where it is neither."""
 
 
-class Desk(Protocol):
+class Auditing(Protocol):
+    """What those who may see everything look up in the audit."""
+
+    async def search(self, query: Query) -> RunPage:
+        """List runs, newest first, at most 1,000. Raises QueryInvalid for a cursor that is none."""
+
+    async def totals(self, query: Query, by: By) -> Sequence[Total]:
+        """Add up the ended runs that a query finds, the largest number of runs first, days in order; at most 1,000."""
+
+    async def records(self, trail: Trail) -> RecordPage:
+        """List records, newest first, at most 1,000. Raises QueryInvalid for a cursor that is none."""
+
+    def verify(self) -> AsyncIterator[int | Verdict]:
+        """Walk along the chain: how many records were looked at, again and again, and in the end what was found."""
+
+    def runs_file(self, query: Query, kind: str) -> AsyncIterator[bytes]:
+        """Write all runs that a query finds as `csv`, `jsonl` or `parquet`, piece by piece. Raises ConfigurationInvalid without pyarrow."""
+
+
+class Desk(Auditing, Protocol):
     """What chat adapters look up and do for a person's command or button."""
 
     async def turn(self, turn_id: str) -> Turn:

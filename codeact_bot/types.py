@@ -616,6 +616,19 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a verification found."""
+
+    records: int
+    erased: int
+    """Records whose content was removed, as a later record says."""
+    end: Receipt | None
+    """The end of the chain: keep it elsewhere, and give it to a later verification."""
+    faults: tuple[str, ...]
+    """One sentence each; empty where the chain holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
     """Which records of the audit to list, newest first; an empty field does not restrict."""
 

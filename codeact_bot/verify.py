@@ -5,29 +5,16 @@ Without a receipt kept elsewhere, somebody who may write into the whole database
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
 from codeact_bot.ports import Ledger
-from codeact_bot.types import Deed, Receipt, Record, Span
+from codeact_bot.types import Deed, Receipt, Record, Span, Verdict
 
 PAGE = 1_000
 """Records that are read at once."""
 FAULTS = 100
 """Faults that are named at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What a verification found."""
-
-    records: int
-    erased: int
-    """Records whose content was removed, as a later record says."""
-    end: Receipt | None
-    """The end of the chain: keep it elsewhere, and give it to a later verification."""
-    faults: tuple[str, ...]
-    """One sentence each; empty where the chain holds."""
 
 
 @dataclass(slots=True)
@@ -101,15 +88,21 @@ class _Walk:
 
 async def verify(ledger: Ledger, receipt: Receipt | None = None) -> Verdict:
     """Walk along the whole chain; `receipt` is the end of an earlier verification."""
+    return [found async for found in walks(ledger, receipt) if isinstance(found, Verdict)][-1]
+
+
+async def walks(ledger: Ledger, receipt: Receipt | None = None) -> AsyncIterator[int | Verdict]:
+    """Walk along the whole chain, page by page: how many records that were so far, and in the end what was found."""
     walk = _Walk(receipts={receipt.number: receipt.hash} if receipt else {})
     kept, before, more = await ledger.receipt(), None, True
     while more or kept != before:  # it grows meanwhile
         more, before = await _walked(ledger, walk), kept
+        yield walk.count
         kept = await ledger.receipt()
     walk.over(kept)
     faults = (*walk.faults, *walk.unexplained())
     end = Receipt(number=walk.last.number, hash=walk.last.hash) if walk.last else None
-    return Verdict(records=walk.count, erased=len(walk.gone), end=end, faults=faults[:FAULTS])
+    yield Verdict(records=walk.count, erased=len(walk.gone), end=end, faults=faults[:FAULTS])
 
 
 async def _walked(ledger: Ledger, walk: _Walk) -> bool:

@@ -60,7 +60,9 @@ def allowed(name):
     if room in TIMES:
         return CORE | {f"codeact_bot.{each}" for each in TIMES}
     if room == "desk":
-        return CORE | {"codeact_bot.export", "codeact_bot.rhythm", "codeact_bot.schedule"}
+        return CORE | {"codeact_bot.auditing", "codeact_bot.export", "codeact_bot.rhythm", "codeact_bot.schedule"}
+    if room == "auditing":
+        return CORE | {"codeact_bot.ledgers", "codeact_bot.verify"}
     if room == "export":
         return CORE | {"codeact_bot.agent", "codeact_bot.store", "codeact_bot.notebook"}
     if room == "redaction":

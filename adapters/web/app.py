@@ -17,20 +17,27 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from adapters.web import api, deeds, downloads, follow, pages
+from adapters.web import api, audit, deeds, downloads, follow, pages
 from adapters.web.access import Gate
 from adapters.web.guards import API, Bounded, Entrance, KnownHosts, SafeHeaders
 from adapters.web.pace import Pace, Paced, viewer_key
 from adapters.web.proxy import Proxies
 from adapters.web.state import HERE, Web, page
-from codeact_bot.errors import FileRefused, StoreUnavailable, ThreadNotFound, TurnNotFound
+from codeact_bot.errors import ConfigurationInvalid, FileRefused, QueryInvalid, StoreUnavailable, ThreadNotFound, TurnNotFound
 from codeact_bot.types import Rates
 
 log = logging.getLogger(__name__)
 
 OPEN = ("/static/", "/s/", "/signed-out", api.OPENAPI)
 """Paths that strangers may ask for, and the beginnings of such ones."""
-STATUS: dict[type[Exception], int] = {ThreadNotFound: 404, TurnNotFound: 404, FileRefused: 400, StoreUnavailable: 503}
+STATUS: dict[type[Exception], int] = {
+    ThreadNotFound: 404,
+    TurnNotFound: 404,
+    FileRefused: 400,
+    QueryInvalid: 400,
+    ConfigurationInvalid: 501,
+    StoreUnavailable: 503,
+}
 
 
 def routes() -> Sequence[BaseRoute]:
@@ -42,6 +49,7 @@ def routes() -> Sequence[BaseRoute]:
         *reading("/t/{thread}"),
         *writing("/t/{thread}"),
         *reading("/s/{secret}"),
+        *audit.routes(),
         *api.routes(),
         Route("/sign-out", deeds.sign_out, methods=["POST"]),
         Route("/signed-out", pages.signed_out),

@@ -35,6 +35,8 @@ class Web:
     answers: Answers = "own"
     file_bytes: int = 16 * 1024 * 1024
     """Size of one file that is sent in."""
+    long_reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Exports of all runs, and walks along the chain, that go on at once."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the site closes: streams end."""
 

@@ -26,6 +26,7 @@ WHO = {"stranger": "", "other": "bob/member", "participant": "ann/member", "audi
 EVERYBODY = (200, 200, 200, 200, 200)
 KNOWN = (401, 200, 200, 200, 200)
 READ = (401, 404, 200, 200, 200)
+AUDITED = (401, 403, 403, 200, 200)
 DONE = (401, 404, 204, 403, 204)
 ASK = (401, 200, 200, 403, 200)
 TABLE: dict[str, tuple[int, int, int, int, int]] = {
@@ -60,6 +61,11 @@ TABLE: dict[str, tuple[int, int, int, int, int]] = {
     "GET /s/{secret}/{turn}/text/{digest}": EVERYBODY,
     "GET /s/{secret}/{turn}/output/{step:int}": EVERYBODY,
     "GET /s/{secret}/{turn}/table/{step:int}/{number:int}.csv": EVERYBODY,
+    "GET /audit": AUDITED,
+    "GET /audit/totals": AUDITED,
+    "GET /audit/chain": AUDITED,
+    "GET /audit/chain/verify": AUDITED,
+    "GET /audit/export/{format}": AUDITED,
     "GET /static": EVERYBODY,
     "GET /api/openapi.json": EVERYBODY,
     "GET /api/me": KNOWN,
@@ -109,7 +115,7 @@ async def filled(place: Place) -> dict[str, str]:
     await place.core.accept(Incoming(id="1", thread=thread, author=Author(id="ann", name="Ann"), text="Whose?"))
     turn = await place.core.answer("Ann's.", [make.step(execution=replace(make.ran("4\n"), files=(file,), tables=(table,)))])
     secret = await place.core.desk.share(thread, Author(id="ann", name="Ann"), 1)
-    return {"thread": thread, "turn": turn.id, "digest": file.digest, "secret": secret, "kind": "md", "step:int": "0", "number:int": "0"}
+    return {"thread": thread, "turn": turn.id, "digest": file.digest, "secret": secret, "kind": "md", "format": "csv", "step:int": "0", "number:int": "0"}
 
 
 async def status(client: httpx.AsyncClient, route: str, names: dict[str, str], headers: dict[str, str]) -> int:
@@ -139,7 +145,8 @@ async def test_everybody_gets_what_the_table_says_and_looks_at_others_are_record
             looked = [(record.entry.author.id, record.entry.thread, record.entry.subject) for record in new[Deed.VIEWED] if record.entry.author]
             assert looked == ([(person.partition("/")[0], names["thread"], route)] if concerns and who in ("auditor", "admin") else [])
             refused = [(record.entry.author.id, record.entry.thread, record.entry.subject) for record in new[Deed.REFUSED] if record.entry.author]
-            assert refused == ([("bob", names["thread"], route)] if concerns and who == "other" else [])
+            audited = "GET /audit" in route and who in ("other", "participant")
+            assert refused == ([(person.partition("/")[0], names["thread"] if concerns else "", route)] if audited or (concerns and who == "other") else [])
 
 
 @pytest.mark.parametrize("route", [route for route in TABLE if " /api/" in route])
