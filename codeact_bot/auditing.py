@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from codeact_bot import ledgers
+from codeact_bot.ledgers import parquet, text
 from codeact_bot.ports import Ledger
 from codeact_bot.types import By, Query, RecordPage, RunPage, Total, Trail, Verdict
 from codeact_bot.verify import walks
@@ -42,12 +42,12 @@ class StoreAuditing:
     async def runs_file(self, query: Query, kind: str) -> AsyncIterator[bytes]:
         """Write all runs that a query finds as `csv`, `jsonl` or `parquet`, piece by piece. Raises ConfigurationInvalid without pyarrow."""
         if kind != "parquet":
-            async for text in ledgers.text(self._ledger, query, kind):
-                yield text.encode("utf-8", "replace")
+            async for line in text(self._ledger, query, kind):
+                yield line.encode("utf-8", "replace")
             return
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "runs.parquet"
-            await ledgers.parquet(self._ledger, query, path)
+            await parquet(self._ledger, query, path)
             with path.open("rb") as file:
                 while piece := await asyncio.to_thread(file.read, PIECE):
                     yield piece
