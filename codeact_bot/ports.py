@@ -230,7 +230,7 @@ class Store(Ledger, Keeping, Protocol):
         """Write a step, open or closed; a closed one replaces its open self, never the other way round."""
 
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
-        """Write the outcome and take the message off the queue, in one transaction."""
+        """Write the outcome and take the message off the queue: with one write the turn has ended, whatever happens after it."""
 
     async def turns(self, thread: ThreadId, *, last: int | None = None) -> Sequence[Turn]:
         """The thread's ended turns, oldest first, without those undone and without the files' bytes."""
