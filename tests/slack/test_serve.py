@@ -86,7 +86,7 @@ async def test_from_a_mention_to_the_answer_with_an_error_and_its_correction(tmp
         f"Serving Slack · model the first of {model}"
     ]
     assert "Traceback" not in said.decode()
-    assert "error" not in said.decode()
+    assert [line for line in said.decode().splitlines() if line.split()[1:2] == ["error"]] == []
     assert guards.containers() == before
 
 
