@@ -127,6 +127,8 @@ async def test_a_rolling_restart_loses_doubles_and_reorders_nothing(tmp_path: Pa
                 assert old.returncode == 0, said
                 assert b"Traceback" not in said
                 await start()
+        for thread in threads:
+            await team.ask(thread)  # of the new ones, who are alone now
         await until(team.settled, 120)
         watching.cancel()
         posts = await slack.posts()
