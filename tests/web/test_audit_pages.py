@@ -61,6 +61,7 @@ async def test_runs_are_found_paged_opened_and_exported(world: World, page: Page
         assert await rows.nth(0).inner_text() == newest
         await page.get_by_label("Words in question").press_sequentially("how many rows")
         await expect(rows).to_have_count(1)
+        await expect(page.get_by_role("link", name="CSV")).to_have_attribute("href", "/audit/export/csv?q=how+many+rows")
         await expect(rows).to_contain_text("Error")
         await rows.get_by_role("link").press("Enter")
         await expect(page.locator(".turn .asked")).to_have_text("How many rows?")
