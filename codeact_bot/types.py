@@ -521,7 +521,7 @@ class Deed(StrEnum):
     REFUSED = "refused"
     """Somebody was not let in, or not allowed to do something."""
     VIEWED = "viewed"
-    """Somebody looked at a conversation of others."""
+    """Somebody looked at a conversation of others, or at a list of the audit."""
     EXPORTED = "exported"
     FORKED = "forked"
     """A conversation went on from an earlier question of another."""

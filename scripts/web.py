@@ -1,13 +1,17 @@
-"""Plays the tour in the web chat, in the real Chromium on the real Docker, and saves docs/web*.png: `python -m scripts.web`.
+"""Plays the tour in the web chat, in the real Chromium on the real Docker, and saves docs/web*.png and, of a made-up team, docs/audit*.png.
+
+`python -m scripts.web`
 
 Needs `make parts`; run it with their environment (`. /run/codeact-parts/env`).
 """
 
 import asyncio
+import io
 import secrets
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 
 from adapters.web import Site, WebAdapter
@@ -15,13 +19,15 @@ from codeact_bot import app
 from codeact_bot.desk import StoreDesk
 from codeact_bot.model.tour import TOUR
 from codeact_bot.settings import Settings, load
-from codeact_bot.types import Author, Incoming, ThreadId
+from codeact_bot.store.mongo import MongoStore
+from codeact_bot.types import Author
+from scripts.team import fill
 from tests import parts
 from tests.web.conftest import ARGUMENTS, answers, ask, until
 
 DOCS = Path(__file__).parent.parent / "docs"
-PEOPLE = (("slack:T1:C1:1", "Grace", "Which region sold most in October?"), ("discord:7", "Linus", "Fit a line to these points"))
-"""Conversations of other platforms that the list shows beside the web's own."""
+ERROR = "document.querySelector('.step.failed').closest('.turn').scrollIntoView()"
+PLOT = "document.querySelector('.plot').closest('.turn').scrollIntoView()"
 
 
 async def play(page: Page, link: str) -> None:
@@ -45,8 +51,14 @@ async def picture(browser: Browser, state: Path, address: str, name: str, colour
     if show:
         await page.evaluate(show)
         await page.wait_for_timeout(700)
-    await page.screenshot(path=DOCS / name)
+    taken = await page.screenshot()
     await context.close()
+    await asyncio.to_thread(keep, taken, DOCS / name)
+
+
+def keep(taken: bytes, path: Path) -> None:
+    """Save a picture with as few colours as nobody misses, at a third of the size."""
+    Image.open(io.BytesIO(taken)).convert("RGB").quantize(160, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 async def main() -> None:
@@ -61,27 +73,32 @@ async def main() -> None:
 async def draw(browser: Browser, settings: Settings, folder: Path) -> None:
     links: list[str] = []
     async with app.open_app(settings, app.quiet) as opened:
-        site = Site(at="127.0.0.1:0", secret=secrets.token_urlsafe(), owner=Author(id="ada", name="Ada"))
-        adapter = WebAdapter(site, StoreDesk(opened.store), links.append)
-        for number, (thread, name, text) in enumerate(PEOPLE):
-            await opened.store.push(Incoming(id=str(number), thread=ThreadId(thread), author=Author(id=name, name=name), text=text))
-        service = opened.service(adapter)
+        assert isinstance(opened.store, MongoStore)
+        site = Site(at="127.0.0.1:0", secret=secrets.token_urlsafe(), owner=Author(id="ada", name="Ada Lovelace"))
+        service = opened.service(WebAdapter(site, StoreDesk(opened.store), links.append))
         running = asyncio.create_task(service.run())
         await until(lambda: bool(links))
         context = await browser.new_context(viewport={"width": 1280, "height": 860})
         page = await context.new_page()
         await play(page, links[0])
-        state = folder / "state.json"
-        await context.storage_state(path=state)
-        address = page.url
-        plot = "document.querySelector('.plot').closest('.turn').scrollIntoView()"
-        error = "document.querySelector('.step.failed').closest('.turn').scrollIntoView()"
-        await picture(browser, state, address, "web.png", "light", 1280, 860, error)
-        await picture(browser, state, address, "web-dark.png", "dark", 1280, 860, plot)
-        await picture(browser, state, address, "web-phone.png", "light", 390, 780, error)
-        await picture(browser, state, address.partition("/t/")[0] + "/", "web-home.png", "light", 1280, 860, "")
+        await fill(opened.store)
+        await pictures(browser, page, folder / "state.json")
         running.cancel()
         await asyncio.wait([running])
+
+
+async def pictures(browser: Browser, page: Page, state: Path) -> None:
+    """Take all pictures, as the person whom the page belongs to."""
+    await page.context.storage_state(path=state)
+    base, address = page.url.partition("/t/")[0], page.url
+    await picture(browser, state, address, "web.png", "light", 1280, 860, ERROR)
+    await picture(browser, state, address, "web-dark.png", "dark", 1280, 860, PLOT)
+    await picture(browser, state, address, "web-phone.png", "light", 390, 780, ERROR)
+    await picture(browser, state, f"{base}/", "web-home.png", "light", 1280, 860, "")
+    await picture(browser, state, f"{base}/audit", "audit.png", "light", 1280, 720, "")
+    await picture(browser, state, f"{base}/audit/totals", "audit-totals.png", "light", 1280, 860, "")
+    await picture(browser, state, f"{base}/audit/chain", "audit-records.png", "dark", 1280, 520, "")
+    await picture(browser, state, f"{base}/audit/chain/verify", "audit-verified.png", "light", 780, 300, "")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
-"""What people do on a chat platform, for the audit."""
+"""What people do and look at, for the audit."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 from codeact_bot.errors import CodeactError
 from codeact_bot.ports import Desk
-from codeact_bot.types import Author, Deed, Entry, ThreadId
+from codeact_bot.types import Author, Deed, Entry, ThreadId, now
 
 log = logging.getLogger(__name__)
+
+RECORDED = 600
+"""Seconds in which the same look is recorded once."""
 
 
 async def record(
@@ -19,3 +23,11 @@ async def record(
         await desk.record(Entry(kind=kind, author=author, thread=thread or ThreadId(""), turn=turn, subject=subject, text=text))
     except CodeactError as error:
         log.error("Not recorded that %s %s: %s", author.id, kind, error, extra={"action": "audit"})
+
+
+def look(kind: Deed, author: Author, what: str, *, thread: ThreadId | None = None, turn: str = "") -> Entry:
+    """Make the record of a look at something of others, or of its refusal; those of ten minutes at the same kind of page are one."""
+    place = thread or ThreadId("")
+    name = f"{kind} {author.id} {place} {what} {now().timestamp() // RECORDED:.0f}"
+    key = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
+    return Entry(kind=kind, key=key, author=author, thread=place, turn=turn, subject=what)

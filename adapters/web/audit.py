@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from adapters.common.recording import record
+from adapters.common.recording import look, record
 from adapters.web.access import Viewer
 from adapters.web.charts import charts
 from adapters.web.filters import Filters, cursors_before
+from adapters.web.labels import detail_of, link, moment, narrowed, place
 from adapters.web.pages import PLATFORMS
-from adapters.web.rooms import address
-from adapters.web.state import page, viewer_of, web_of
-from codeact_bot.types import By, Deed, Ending, Run, Trail, Verdict, now
+from adapters.web.state import page, templates, viewer_of, web_of
+from codeact_bot.types import By, Deed, Ending, Trail, Verdict, now
 
 LISTED = 50
 """Runs, and records, of one page."""
@@ -51,34 +51,30 @@ async def auditor(request: Request) -> Viewer:
     """The person behind a request, who may see everything. Raises HTTPException; a refusal is recorded."""
     viewer = viewer_of(request)
     if not viewer.sees_all:
-        await record(web_of(request).desk, Deed.REFUSED, viewer.author, subject=f"GET {request.scope['route'].path}", text=NOT_OPEN)
+        await record(web_of(request).desk, Deed.REFUSED, viewer.author, subject=_route(request), text=NOT_OPEN)
         raise HTTPException(403, NOT_OPEN)
+    return viewer
+
+
+async def reader(request: Request) -> Viewer:
+    """The same for somebody who looks at a list, which is recorded."""
+    viewer = await auditor(request)
+    await web_of(request).desk.record(look(Deed.VIEWED, viewer.author, _route(request)))
     return viewer
 
 
 async def runs(request: Request) -> Response:
     """The runs that the filters find, newest first; for htmx, the list by itself."""
-    await auditor(request)
-    filters, given = Filters.of(request.query_params), request.query_params
-    cursor, before = given.get("cursor", "")[:500], cursors_before(given.get("before", ""))
+    await reader(request)
+    filters, cursor = Filters.of(request.query_params), _cursor(request)
     found = await web_of(request).desk.search(filters.query(limit=LISTED, cursor=cursor))
-    pages = {"next": "", "previous": "", "newest": f"/audit?{filters.address}" if cursor else ""}
-    if found.cursor:
-        pages["next"] = _link("/audit", filters, cursor=found.cursor, before=".".join([*before, cursor or "-"]))
-    if before:
-        pages["previous"] = _link("/audit", filters, cursor=before[-1].strip("-"), before=".".join(before[:-1]))
-    return _page(request, "runs", filters, runs=[(run, link(run)) for run in found.runs], pages=pages)
-
-
-def link(run: Run) -> str:
-    """Return where a run's whole transcript is."""
-    query = "" if run.ending is None else f"?{urlencode({'at': run.turn})}#turn-{run.turn}"
-    return f"{address(run.thread)}{query}"
+    pages = _pages(request, "/audit", filters.given, found.cursor)
+    return _page(request, "runs", filters, runs=[(run, link(run.thread, run.turn, run.ending is not None)) for run in found.runs], pages=pages)
 
 
 async def totals(request: Request) -> Response:
     """What the runs that the filters find come to, as plots and as a table."""
-    await auditor(request)
+    await reader(request)
     filters, wanted = Filters.of(request.query_params), request.query_params.get("by", "")
     by = By(wanted) if wanted in set(By) else By.DAY
     query, recent = filters.query(), not filters.since and not filters.until
@@ -87,26 +83,24 @@ async def totals(request: Request) -> Response:
         query = replace(query, since=midnight - timedelta(days=DAYS - 1))
     found = await web_of(request).desk.totals(query, by)
     shown = list(found[-GROUPS:])[::-1] if by is By.DAY else list(found[:GROUPS])
-    made = charts(found, by)
-    return _page(request, "totals", filters, by=by, bys=list(By), totals=shown, left_out=len(found) - len(shown), charts=made, recent=recent)
+    bounds = {"since": f"{query.since:%Y-%m-%d}"} if recent and query.since else {}
+    lines = [(total, narrowed({**bounds, **filters.given}, by, total.name)) for total in shown]
+    values = {"by": by, "bys": [(each, each) for each in By], "left_out": len(found) - len(shown), "recent": recent}
+    return _page(request, "totals", filters, {"by": by} if by is not By.DAY else {}, totals=lines, charts=charts(found, by), **values)
 
 
 async def chain(request: Request) -> Response:
     """The records of the chain, newest first."""
-    await auditor(request)
-    filters, given = Filters.of(request.query_params), request.query_params
-    kind = given.get("kind", "")
-    trail = Trail(
-        kind=Deed(kind) if kind in set(Deed) else None,
-        person=filters.person,
-        since=filters.query().since,
-        until=filters.query().until,
-        limit=LISTED,
-        cursor=given.get("cursor", "")[:500],
-    )
+    await reader(request)
+    filters, kind = Filters.of(request.query_params), request.query_params.get("kind", "")
+    asked = filters.query()
+    wanted = Deed(kind) if kind in set(Deed) else None
+    trail = Trail(kind=wanted, person=filters.person, since=asked.since, until=asked.until, limit=LISTED, cursor=_cursor(request))
     found = await web_of(request).desk.records(trail)
-    more = _link("/audit/chain", filters, kind=kind, cursor=found.cursor) if found.cursor else ""
-    return _page(request, "chain", filters, records=found.records, kind=kind, kinds=list(Deed), more=more, first=not trail.cursor)
+    further = {"kind": kind} if wanted else {}
+    pages = _pages(request, "/audit/chain", {**filters.given, **further}, found.cursor)
+    records = [(each, link(each.entry.thread, each.entry.turn) if each.entry.thread else "") for each in found.records]
+    return _page(request, "chain", filters, further, records=records, kind=kind, kinds=[(each, each) for each in Deed], pages=pages)
 
 
 async def verify(request: Request) -> Response:
@@ -155,12 +149,37 @@ def _turnstile(request: Request) -> asyncio.Semaphore:
     return web_of(request).long_reads
 
 
-def _link(path: str, filters: Filters, **further: str) -> str:
-    return f"{path}?{urlencode({**filters.given, **{name: value for name, value in further.items() if value}})}"
+def _route(request: Request) -> str:
+    return f"{request.method} {request.scope['route'].path}"
 
 
-def _page(request: Request, name: str, filters: Filters, **values: Any) -> Response:
-    """Write a page of the audit, or what a change of its filters changes."""
+def _cursor(request: Request) -> str:
+    return request.query_params.get("cursor", "")[:500]
+
+
+def _pages(request: Request, path: str, given: Mapping[str, str], following: str) -> dict[str, str]:
+    """Return the addresses of the pages around one; empty where there is none. The keyboard goes on in the list."""
+    cursor, before = _cursor(request), cursors_before(request.query_params.get("before", ""))
+
+    def to(cursor: str, before: Sequence[str]) -> str:
+        place = {"cursor": cursor, "before": ".".join(before)}
+        return f"{path}?{urlencode({**given, **{name: value for name, value in place.items() if value}})}#found"
+
+    return {
+        "newest": to("", ()) if cursor else "",
+        "previous": to(before[-1].strip("-"), before[:-1]) if before else "",
+        "next": to(following, [*before, cursor or "-"]) if following else "",
+    }
+
+
+def _page(request: Request, name: str, filters: Filters, further: Mapping[str, str] | None = None, **values: Any) -> Response:
+    """Write a page of the audit, or what a change of its filters changes; `further` is what its address has besides the filters."""
+    address = urlencode({**filters.given, **(further or {})})
     values |= {"part": name, "filters": filters, "platforms": PLATFORMS, "endings": STATES, "query": filters.address}
+    values["address"] = f"{request.url.path}?{address}".rstrip("?")
     whole = "hx-request" not in request.headers
     return page(request, f"audit_{name}.html", layout="audit_layout.html" if whole else "audit_bare.html", **values)
+
+
+templates().filters |= {"moment": moment, "place": place}
+templates().globals["detail_of"] = detail_of

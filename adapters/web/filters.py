@@ -45,6 +45,11 @@ class Filters:
         return {"q" if name == "text" else name: value for name, value in asdict(self).items() if value}
 
     @property
+    def narrow(self) -> bool:
+        """Whether any restricts but the text."""
+        return any(name != "q" for name in self.given)
+
+    @property
     def address(self) -> str:
         """The part of an address that has them."""
         return urlencode(self.given)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from adapters.common.recording import look
 from adapters.render import one_line
 from adapters.web.access import Viewer
 from adapters.web.state import Web, viewer_of, web_of
 from codeact_bot.errors import ThreadNotFound, TurnNotFound
-from codeact_bot.types import WEB, Deed, Entry, File, Thread, ThreadId, Turn, now
+from codeact_bot.types import WEB, Deed, File, Thread, ThreadId, Turn
 
 NOT_YOURS = "There is no such conversation, or it is not open to you. Ask somebody who takes part in it for a link."
 ONLY_READING = "You can read, but not ask."
 READ_ONLY = "You can read this conversation, but not write in it."
 NO_LINK = "This link is not good any more. It was made void, or its time is over."
-RECORDED = 600
-"""Seconds in which looking at the same conversation in the same way is recorded once."""
 NO_FILE = "There is no such file in this answer."
 
 
@@ -117,10 +115,8 @@ async def _own(request: Request) -> Room:
 async def _record(request: Request, viewer: Viewer, thread: Thread, deed: Deed) -> None:
     """Record that somebody looked at, or was refused, a conversation of others; once in ten minutes for each kind of page."""
     what = f"{request.method} {request.scope['route'].path}"
-    name = f"{deed} {viewer.id} {thread.id} {what} {now().timestamp() // RECORDED:.0f}"
-    key = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
     turn = str(request.path_params.get("turn", ""))
-    await web_of(request).desk.record(Entry(kind=deed, key=key, author=viewer.author, thread=thread.id, turn=turn, subject=what))
+    await web_of(request).desk.record(look(deed, viewer.author, what, thread=thread.id, turn=turn))
 
 
 def asker(request: Request) -> Viewer:

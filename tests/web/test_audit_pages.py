@@ -76,7 +76,7 @@ async def test_without_scripts_the_form_and_its_pages_work(world: World, browser
         await page.get_by_role("button", name="Apply").press("Enter")
         cells = await page.locator(".runs tbody tr td:nth-child(3)").all_inner_texts()
         assert cells
-        assert all(cell.startswith("discord:") for cell in cells)
+        assert all(cell.startswith("Discord ") for cell in cells)
 
 
 async def test_totals_are_plots_and_a_table_and_the_chain_is_verified(world: World, page: Page) -> None:
