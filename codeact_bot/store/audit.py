@@ -7,6 +7,7 @@ killed holds up all others for a minute (MongoDB's transactionLifetimeLimitSecon
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -39,10 +40,28 @@ class Audit(Runs):
         """Take the driver's database."""
         super().__init__(database)
         self._records, self._ends = database["audit"], database["audit_end"]
+        self._waiting: dict[object, Sequence[Entry]] = {}
+        self._appending = asyncio.Lock()
 
     @reaching
     async def append(self, entries: Sequence[Entry]) -> None:
-        """Add records to the end of the chain, in their order; an entry whose key is there already is left out."""
+        """Add records to the end of the chain, in their order; an entry whose key is there already is left out.
+
+        What waits while another batch of this worker is written goes with the next, all at once: they do not race each other for the end.
+        """
+        mine = object()
+        self._waiting[mine] = entries
+        try:
+            async with self._appending:
+                if mine in self._waiting:
+                    batch = dict(self._waiting)
+                    await self._append([entry for each in batch.values() for entry in each])
+                    for each in batch:
+                        self._waiting.pop(each, None)
+        finally:
+            self._waiting.pop(mine, None)
+
+    async def _append(self, entries: Sequence[Entry]) -> None:
         first = {entry.key: entry for entry in reversed(entries)}
         fresh = [self.redact.entry(first[key]) for key in dict.fromkeys(entry.key for entry in entries)]
         while fresh:

@@ -18,6 +18,7 @@ from codeact_bot.errors import LeaseLost, StoreUnavailable
 from codeact_bot.store import records, rows
 from codeact_bot.store.mongo import MongoStore
 from codeact_bot.types import By, Deed, Ending, Entry, Execution, File, Part, Query, Snapshot, Status, Table, Trail, now
+from codeact_bot.verify import verify
 from tests import parts, replica_set
 from tests.store.make import ANSWERED, ANY, MINUTE, ONE, TWO, answered, begun, claimed, message, ran, step
 from tests.store.test_contract import stated
@@ -41,6 +42,34 @@ async def raw(mongo_url: str, database: str) -> AsyncIterator[Any]:
     yield client[database]
     await client.drop_database(database)
     client.close()
+
+
+def noted(number: int) -> Entry:
+    return Entry(kind=Deed.STOPPED, key=f"k{number}", text=f"No {number}.")
+
+
+async def test_two_workers_extend_one_chain_and_neither_races_itself(open_mongo: Open, store: MongoStore, raw: Any) -> None:
+    other = await open_mongo()
+    await store.append([noted(0)])
+    await raw.command("profile", 2)
+    await asyncio.gather(*(each.append([noted(2 * number), noted(2 * number + 1)]) for number in range(1, 51) for each in (store, other)))
+    await raw.command("profile", 0)
+    verdict = await verify(other)
+    assert (verdict.records, verdict.faults) == (101, ())
+    moves = await raw["system.profile"].count_documents({"ns": {"$regex": r"\.audit_end$"}, "op": "update"})
+    assert moves < 40, "a hundred calls are a few batches"
+    await other.aclose()
+
+
+async def test_a_call_that_is_cancelled_takes_no_others_records_with_it(store: MongoStore) -> None:
+    calls = [asyncio.create_task(store.append([noted(number)])) for number in range(20)]
+    await asyncio.sleep(0)
+    calls[0].cancel()
+    calls[10].cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    kept = {record.entry.key for record in (await store.records(Trail())).records}
+    assert kept >= {f"k{number}" for number in range(20) if number not in (0, 10)}
+    assert not (await verify(store)).faults
 
 
 async def test_no_query_reads_a_whole_collection(store: MongoStore, raw: Any) -> None:
