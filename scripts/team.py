@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from benchmarks.audit import document
 from codeact_bot.audit import turn_entries
-from codeact_bot.store import records
+from codeact_bot.store import documents, queries, records
 from codeact_bot.store.mongo import MongoStore
 from codeact_bot.types import (
+    Answer,
     Author,
     Change,
     CodeError,
@@ -191,7 +192,9 @@ class Team:
         fails = Execution(status=Status.ERROR, error=failed, seconds=self.chance.uniform(0.05, 1.5))
         made = [self.step(index, model, topic.slip, fails) for index in range(slips)]
         if ending is Ending.ANSWERED:
-            made.append(self.step(slips, model, topic.code, Execution(status=Status.OK, output=topic.output, seconds=self.chance.expovariate(0.5))))
+            works = Execution(status=Status.OK, output=topic.output, seconds=self.chance.expovariate(0.5))
+            made.append(self.step(slips, model, topic.code, works))
+            made.append(replace(self.step(slips + 1, model, "", works), action=Answer(text=topic.answer), execution=None))
         return tuple(made)
 
     def step(self, index: int, model: str, code: str, run: Execution) -> Step:
@@ -237,7 +240,11 @@ async def fill(store: MongoStore) -> Sequence[Turn]:
     for number, turn in enumerate(turns):
         asked = turn.incoming
         assert turn.outcome is not None
-        await store._turns.insert_one(document(turn) | {"number": number})
+        names = [queries.version(turn.id, 1, step) for step in turn.steps]
+        steps = [documents.document(step) | {"_id": name, "turn": turn.id} for name, step in zip(names, turn.steps, strict=True)]
+        await store._turns.insert_one(document(turn) | {"number": number, "steps": names})
+        if steps:
+            await store._steps.insert_many(steps)
         named = {"title": asked.text, "created": turn.started, "participants": [asked.author.name], "people": [asked.author.id]}
         changed = {"updated": turn.ended, "ending": turn.outcome.ending.value}
         await store._threads.update_one({"_id": asked.thread}, {"$setOnInsert": named, "$set": changed}, upsert=True)

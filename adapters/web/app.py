@@ -39,6 +39,9 @@ STATUS: dict[type[Exception], int] = {
     StoreUnavailable: 503,
 }
 
+PLAIN = {"Not Found": "There is no such page.", "Method Not Allowed": "This cannot be done here."}
+"""What the framework says, in words for people."""
+
 
 def routes() -> Sequence[BaseRoute]:
     """Every page of the site."""
@@ -140,7 +143,7 @@ def make_app(web: Web, gate: Gate, terms: Terms) -> Starlette:
 async def refused(request: Request, error: Exception) -> Response:
     """Say why something was refused."""
     assert isinstance(error, HTTPException)
-    return _sentence(request, error.status_code, error.detail, error.headers)
+    return _sentence(request, error.status_code, PLAIN.get(error.detail, error.detail), error.headers)
 
 
 async def failed(request: Request, error: Exception) -> Response:
@@ -157,7 +160,8 @@ def _sentence(request: Request, status: int, text: str, headers: Mapping[str, st
     if request.url.path.startswith(API):
         answer: Response = JSONResponse({"error": text}, status)
     elif "text/html" in request.headers.get("accept", ""):
-        answer = page(request, "sentence.html", status=status, title=text.partition(". ")[0].rstrip("."), rest=text.partition(". ")[2])
+        title, _, rest = text.partition(". ")
+        answer = page(request, "sentence.html", status=status, title=title.rstrip("."), rest=rest, again=request.url.path.startswith("/sign-in"))
     else:
         answer = PlainTextResponse(text, status)
     answer.headers.update(headers or {})

@@ -130,7 +130,7 @@ async def conversation(request: Request) -> Response:
 
 async def signed_out(request: Request) -> Response:
     """Say that one is signed out."""
-    return page(request, "sentence.html", title="You are signed out", rest="")
+    return page(request, "sentence.html", title="You are signed out", rest="", again=True)
 
 
 async def earlier(request: Request) -> Response:

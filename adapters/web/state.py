@@ -73,5 +73,5 @@ def templates() -> Environment:
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Write a page for the person who asked for it."""
     session = request.session if "session" in request.scope else {}
-    values |= {"viewer": getattr(request.state, "viewer", None), "csrf": session.get("csrf", ""), "signed_in": "who" in session}
+    values |= {"viewer": getattr(request.state, "viewer", None), "csrf": session.get("csrf", "")}
     return HTMLResponse(templates().get_template(template).render(values), status)

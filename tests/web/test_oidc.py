@@ -222,7 +222,7 @@ async def test_in_a_browser_one_signs_in_and_out_and_an_auditor_sees_no_place_to
         await page.click("text=Sign out")
         await page.wait_for_url("**/signed-out")
         provider.person = {**ADA, "sub": "1", "name": "Bob", "email": "bob@example.org"}
-        await page.click("text=To the conversations")
+        await page.click("text=Sign in again")
         await page.wait_for_url(f"{place.base}/")
         assert await page.is_visible("text=but not ask")
         assert not await page.is_visible("#question")
