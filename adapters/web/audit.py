@@ -157,13 +157,17 @@ def _cursor(request: Request) -> str:
     return request.query_params.get("cursor", "")[:500]
 
 
+def _address(path: str, given: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(given)}" if given else path
+
+
 def _pages(request: Request, path: str, given: Mapping[str, str], following: str) -> dict[str, str]:
     """Return the addresses of the pages around one; empty where there is none. The keyboard goes on in the list."""
     cursor, before = _cursor(request), cursors_before(request.query_params.get("before", ""))
 
     def to(cursor: str, before: Sequence[str]) -> str:
-        place = {"cursor": cursor, "before": ".".join(before)}
-        return f"{path}?{urlencode({**given, **{name: value for name, value in place.items() if value}})}#found"
+        places = {**given, "cursor": cursor, "before": ".".join(before)}
+        return _address(path, {name: value for name, value in places.items() if value}) + "#found"
 
     return {
         "newest": to("", ()) if cursor else "",
@@ -174,9 +178,8 @@ def _pages(request: Request, path: str, given: Mapping[str, str], following: str
 
 def _page(request: Request, name: str, filters: Filters, further: Mapping[str, str] | None = None, **values: Any) -> Response:
     """Write a page of the audit, or what a change of its filters changes; `further` is what its address has besides the filters."""
-    address = urlencode({**filters.given, **(further or {})})
     values |= {"part": name, "filters": filters, "platforms": PLATFORMS, "endings": STATES, "query": filters.address}
-    values["address"] = f"{request.url.path}?{address}".rstrip("?")
+    values["address"] = _address(request.url.path, {**filters.given, **(further or {})})
     whole = "hx-request" not in request.headers
     return page(request, f"audit_{name}.html", layout="audit_layout.html" if whole else "audit_bare.html", **values)
 
