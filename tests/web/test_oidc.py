@@ -53,7 +53,7 @@ async def test_one_comes_in_by_signing_in_and_back_to_the_page_one_asked_for(pla
 async def test_who_signs_out_is_out(place: Place) -> None:
     async with place.client() as client:
         page = await client.get("/")
-        assert 'data-post="/sign-out" title="Sign out (Ada)"' in page.text
+        assert '<span>Ada</span> <button type="button" class="tool" data-post="/sign-out">Sign out</button>' in page.text
         assert (await client.post("/sign-out")).status_code == 403
         assert (await client.post("/sign-out", headers={"x-csrf-token": csrf(page.text)})).json() == {"location": "/signed-out"}
         assert "You are signed out" in (await client.get("/signed-out")).text
