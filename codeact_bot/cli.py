@@ -49,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     schedules.add_argument("what", nargs="?", choices=["list", "pause", "resume", "delete"], default="list")
     schedules.add_argument("name", nargs="?", metavar="NAME", help="a schedule's name, as the list shows it")
     _token(commands.add_parser("token", help="make, list and revoke the secrets by which programs use the HTTP API"))
+    sign_ins = commands.add_parser("sign-ins", help="list who is signed in to the web chat; sign somebody out in all browsers")
+    sign_ins.add_argument("what", nargs="?", choices=["list", "end"], default="list")
+    sign_ins.add_argument("person", nargs="?", metavar="PERSON", help="end: the person's id, as the list shows it")
     _audit(commands.add_parser("audit", help="list, search, add up, export and verify all that ran"))
     hold = commands.add_parser("hold", help="put a conversation on legal hold, so that nothing of it is removed")
     hold.add_argument("thread", metavar="THREAD", help="the conversation's id")
@@ -203,6 +206,10 @@ async def dispatch(arguments: argparse.Namespace) -> int:
             from codeact_bot.tokens import tokens
 
             return await tokens(arguments)
+        case "sign-ins":
+            from codeact_bot.sign_ins import sign_ins
+
+            return await sign_ins(arguments)
         case "demo":
             from codeact_bot.chat import demo
 

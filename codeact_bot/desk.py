@@ -13,7 +13,25 @@ from codeact_bot.export import export
 from codeact_bot.ports import Store
 from codeact_bot.rhythm import Rhythm
 from codeact_bot.schedule import Schedules
-from codeact_bot.types import Author, Entry, File, Fork, Incoming, Listing, Order, Query, Schedule, Share, Thread, ThreadId, Token, Turn, now
+from codeact_bot.types import (
+    Author,
+    Deed,
+    Entry,
+    File,
+    Fork,
+    Incoming,
+    Listing,
+    Order,
+    Query,
+    Schedule,
+    Share,
+    SignIn,
+    Thread,
+    ThreadId,
+    Token,
+    Turn,
+    now,
+)
 
 
 class StoreDesk(StoreAuditing):
@@ -80,9 +98,11 @@ class StoreDesk(StoreAuditing):
         return await self._store.browse(listing)
 
     async def share(self, thread: ThreadId, by: Author, days: float) -> str:
-        """Make a link by which everybody may read a conversation for some days; returns its secret."""
+        """Make a link by which everybody may read a conversation for some days, and record that; returns its secret."""
         secret, made = secrets.token_urlsafe(24), now()
-        await self._store.save_share(Share(id=_digest(secret), thread=thread, by=by, made=made, until=made + timedelta(days=days)))
+        share = Share(id=_digest(secret), thread=thread, by=by, made=made, until=made + timedelta(days=days))
+        await self.record(Entry(kind=Deed.SHARED, author=by, thread=thread, subject=share.name, status="made", text=f"for {days:g} days"))
+        await self._store.save_share(share)
         return secret
 
     async def shared(self, secret: str) -> Share | None:
@@ -93,13 +113,29 @@ class StoreDesk(StoreAuditing):
         """The links to a conversation that are still good, the first made first."""
         return await self._store.shares(thread)
 
-    async def unshare(self, thread: ThreadId, share_id: str) -> None:
-        """Make a link to a conversation void."""
-        await self._store.remove_share(thread, share_id)
+    async def unshare(self, thread: ThreadId, share_id: str, by: Author) -> None:
+        """Make a link to a conversation void, and record that."""
+        gone = await self._store.remove_share(thread, share_id)
+        if gone is not None:
+            await self.record(Entry(kind=Deed.SHARED, author=by, thread=thread, subject=gone.name, status="revoked"))
 
     async def token(self, secret: str) -> Token | None:
         """The token that a secret belongs to; None where it is unknown, void, or too old."""
         return await self._store.token(_digest(secret))
+
+    async def sign_in(self, person: Author, seconds: float) -> str:
+        """Let somebody be signed in for so long, in one browser; returns the secret that it shows from then on."""
+        secret, made = secrets.token_urlsafe(24), now()
+        await self._store.save_sign_in(SignIn(id=_digest(secret), person=person, made=made, until=made + timedelta(seconds=seconds)))
+        return secret
+
+    async def signed_in(self, secret: str) -> SignIn | None:
+        """Who is signed in by a secret; None where it is unknown, was ended, or is too old."""
+        return await self._store.sign_in(_digest(secret))
+
+    async def sign_out(self, secret: str) -> None:
+        """Make the secret of a browser void."""
+        await self._store.end_sign_in(_digest(secret))
 
     async def record(self, entry: Entry) -> None:
         """Add to the audit what somebody did, saw, or was refused."""

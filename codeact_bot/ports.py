@@ -34,6 +34,7 @@ from codeact_bot.types import (
     RunPage,
     Schedule,
     Share,
+    SignIn,
     Snapshot,
     Step,
     Thread,
@@ -256,8 +257,8 @@ class Store(Ledger, Keeping, Protocol):
     async def shares(self, thread: ThreadId) -> Sequence[Share]:
         """The links to a conversation that are still good, the first made first."""
 
-    async def remove_share(self, thread: ThreadId, share_id: str) -> None:
-        """Make a link to a conversation void."""
+    async def remove_share(self, thread: ThreadId, share_id: str) -> Share | None:
+        """Make a link to a conversation void and return it; None where there is none."""
 
     async def save_token(self, token: Token) -> bool:
         """Keep a token; False where there is one of that name already."""
@@ -270,6 +271,21 @@ class Store(Ledger, Keeping, Protocol):
 
     async def remove_token(self, name: str) -> bool:
         """Make a token void; False where there is none of that name."""
+
+    async def save_sign_in(self, sign_in: SignIn) -> None:
+        """Keep that somebody is signed in."""
+
+    async def sign_in(self, sign_in_id: str) -> SignIn | None:
+        """A sign-in that is still good; None where there is none."""
+
+    async def sign_ins(self) -> Sequence[SignIn]:
+        """The sign-ins that are still good, the first made first; at most 1,000."""
+
+    async def end_sign_in(self, sign_in_id: str) -> None:
+        """Sign somebody out in one browser."""
+
+    async def end_sign_ins(self, person: str) -> int:
+        """Sign a person, named by their id, out in all browsers; returns in how many they were signed in."""
 
     async def find(self, query: Query) -> Sequence[Turn]:
         """Turns that match, newest first."""
@@ -459,7 +475,7 @@ class Desk(Auditing, Protocol):
         """The conversations that fit, the last active first."""
 
     async def share(self, thread: ThreadId, by: Author, days: float) -> str:
-        """Make a link by which everybody may read a conversation for some days; returns its secret."""
+        """Make a link by which everybody may read a conversation for some days, and record that; returns its secret."""
 
     async def shared(self, secret: str) -> Share | None:
         """What a link leads to; None where it is unknown, void, or too old."""
@@ -467,11 +483,20 @@ class Desk(Auditing, Protocol):
     async def shares(self, thread: ThreadId) -> Sequence[Share]:
         """The links to a conversation that are still good, the first made first."""
 
-    async def unshare(self, thread: ThreadId, share_id: str) -> None:
-        """Make a link to a conversation void."""
+    async def unshare(self, thread: ThreadId, share_id: str, by: Author) -> None:
+        """Make a link to a conversation void, and record that."""
 
     async def token(self, secret: str) -> Token | None:
         """The token that a secret belongs to; None where it is unknown, void, or too old."""
+
+    async def sign_in(self, person: Author, seconds: float) -> str:
+        """Let somebody be signed in for so long, in one browser; returns the secret that it shows from then on."""
+
+    async def signed_in(self, secret: str) -> SignIn | None:
+        """Who is signed in by a secret; None where it is unknown, was ended, or is too old."""
+
+    async def sign_out(self, secret: str) -> None:
+        """Make the secret of a browser void."""
 
     async def record(self, entry: Entry) -> None:
         """Add to the audit what somebody did, saw, or was refused."""

@@ -1,7 +1,9 @@
 """Secrets are left out of everything that is written or shown: the values of configured secrets, and what looks like a token or a private key.
 
-The forms of tokens are those that their makers publish: docs.slack.dev (xoxb-, xapp-), docs.github.com (ghp_, github_pat_), docs.aws.amazon.com
-(AKIA, ASIA), RFC 7519 (JWT), RFC 6750 (Bearer), RFC 7468 (private keys). Every pattern reads a text once, whatever a sandbox printed.
+The forms of tokens are those that their makers publish: docs.slack.dev (xoxb-, xapp-), docs.github.com (ghp_, github_pat_), docs.gitlab.com (glpat-),
+docs.aws.amazon.com (AKIA, ASIA), docs.discord.com (a user's id in base64, a time, a signature), RFC 7519 (JWT), RFC 6750 (Bearer), RFC 7468 (private
+keys), RFC 3986 (passwords in addresses); and for the rest those of the rules of gitleaks 8 and detect-secrets 1.5. Every pattern reads a text once,
+whatever a sandbox printed.
 """
 
 from __future__ import annotations
@@ -29,33 +31,84 @@ class Form:
     markers: tuple[str, ...]
     """Without one of these in the text, the pattern need not be tried."""
     pattern: re.Pattern[str]
+    instead: str
+    """What stands in its place: what of it may stay (the group `keep`), and that something was left out."""
 
 
 def _form(name: str, markers: str, pattern: str) -> Form:
-    return Form(name, tuple(markers.split("|")), re.compile(pattern))
+    keep = r"\g<keep>" if "(?P<keep>" in pattern else ""
+    return Form(name, tuple(markers.split("|")), re.compile(pattern), f"{keep}{MARK}{name}]")
 
 
-_START, _DIGIT = r"(?<![A-Za-z0-9_-])", r"(?=[A-Za-z0-9_-]{0,200}\d)"
+_START, _END, _DIGIT = r"(?<![A-Za-z0-9_-])", r"(?![A-Za-z0-9_-])", r"(?=[A-Za-z0-9_-]{0,200}\d)"
+_SNOWFLAKE = r"(?:[MNO][DTjz][AEIMQUYcgk][wxyz0-5])"
+"""Three digits in base64, as Discord's tokens begin with the digits of an id."""
+_LINK = r"(?=[A-Za-z0-9_-]{0,31}[A-Z])(?=[A-Za-z0-9_-]{0,31}[a-z])[A-Za-z0-9_-]{32}"
+"""A secret of a link to the web chat; hashes, which have no capitals, are none."""
+_NO_PASSWORD = r"(?!(?:pass(?:word|wd)?|pwd|secret|token|key|changeme|example|x+|\.+|%s)@)"  # noqa: S105
+"""What stands for a password in examples."""
 FORMS = (
+    _form("token", "codeact_", rf"{_START}codeact_[A-Za-z0-9_-]{{43}}{_END}"),
+    _form("link", "?token=|&token=", rf"(?P<keep>[?&]token=){_LINK}{_END}"),
+    _form("link", "/s/", rf"(?P<keep>/s/){_LINK}{_END}"),
     _form("Slack token", "xox|xapp-", rf"{_START}(?:xox[a-z](?:\.xox[a-z])?-|xapp-)[A-Za-z0-9-]{{10,}}"),
+    _form("Slack webhook", "hooks.slack.com/", r"(?P<keep>hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9+/]{30,}"),
     _form("API key", "sk-", rf"{_START}sk-{_DIGIT}[A-Za-z0-9_-]{{16,}}"),
     _form("GitHub token", "ghp_|gho_|ghu_|ghs_|ghr_|github_pat_", rf"{_START}(?:gh[pousr]_[A-Za-z0-9]{{20,}}|github_pat_[A-Za-z0-9_]{{22,}})"),
+    _form(
+        "GitLab token",
+        "gl",
+        rf"{_START}gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-{_DIGIT}[A-Za-z0-9_-]{{20,}}(?:\.[A-Za-z0-9]{{2,12}}){{0,2}}",
+    ),
     _form("AWS key", "AKIA|ASIA", r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![A-Za-z0-9])"),
+    _form(
+        "AWS key",
+        "secret_access_key|SECRET_ACCESS_KEY|secretAccessKey|SecretAccessKey",
+        r"""(?P<keep>(?:secret_access_key|SECRET_ACCESS_KEY|[sS]ecretAccessKey)\\?["']?\s{0,3}[:=]\s{0,3}\\?["']?)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])""",
+    ),
+    _form(
+        "Discord token",
+        "M|N|O",
+        rf"{_START}{_SNOWFLAKE}{{5,6}}[A-Za-z]{{0,3}}\.[A-Za-z0-9_-]{{5,7}}\.[A-Za-z0-9_-]{{25,40}}{_END}",
+    ),
+    _form(
+        "Google key",
+        "AIza|GOCSPX-|ya29.",
+        rf"{_START}(?:AIza[A-Za-z0-9_-]{{35}}{_END}|GOCSPX-[A-Za-z0-9_-]{{28}}{_END}|ya29\.[A-Za-z0-9_-]{{20,}})",
+    ),
+    _form("Stripe key", "_live_|_test_|whsec_", rf"{_START}(?:[srp]k_(?:live|test)_[A-Za-z0-9]{{16,}}|whsec_[A-Za-z0-9+/]{{32,}})"),
+    _form("npm token", "npm_", rf"{_START}npm_[A-Za-z0-9]{{36}}{_END}"),
+    _form("PyPI token", "pypi-AgE", rf"{_START}pypi-AgE[A-Za-z0-9_-]{{50,}}"),
+    _form("Hugging Face token", "hf_", rf"{_START}hf_[A-Za-z0-9]{{34}}{_END}"),
     _form("token", "eyJ", rf"{_START}eyJ[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]{{8,}}"),
     _form("token", "earer |EARER ", r"(?:(?<=[Bb]earer )|(?<=BEARER ))(?=[^\s]{0,200}\d)[A-Za-z0-9._~+/=-]{16,}"),
+    _form("password", "://", rf"(?P<keep>://[^\s/?#:@'\"<>{{}}$]{{0,100}}:){_NO_PASSWORD}[^\s/?#:@'\"<>{{}}$`\\]{{1,200}}(?=@)"),
     _form(
         "private key",
-        "PRIVATE KEY-----",
-        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:\s|\\[nr])*[A-Za-z0-9+/=]{4}"
-        r"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----))*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?",
+        "PRIVATE KEY",
+        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\[nr])*[A-Za-z0-9+/=]{4}"
+        r"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----))*(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?",
     ),
 )
+_HEADS = (
+    "codeact_", "xox", "xapp-", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-",
+    "glimt-", "glagent-", "gloas-", "glsoat-", "AKIA", "ASIA", "AIza", "GOCSPX-", "ya29.", "sk_live_", "rk_live_", "pk_live_", "sk_test_", "rk_test_",
+    "pk_test_", "whsec_", "npm_", "pypi-AgE", "hf_", "eyJ",
+)  # fmt: skip
+"""How the secrets begin that are a word; it goes on with letters, digits, dots and dashes."""
+_BEFORE = (
+    "Bearer ", "bearer ", "BEARER ", "?token=", "&token=", "/s/", "hooks.slack.com/", "secret_access_key", "SECRET_ACCESS_KEY", "secretAccessKey",
+    "SecretAccessKey", "://", "-----BEGIN ",
+)  # fmt: skip
+"""What stands before others."""
 _BEGUN = re.compile(
-    r"(?:xox|xapp-|sk-|gh[pousr]_|github_pat_|AKIA|ASIA|eyJ)[A-Za-z0-9_.-]*\Z"
-    r"|[Bb]earer [A-Za-z0-9._~+/=-]*\Z|BEARER [A-Za-z0-9._~+/=-]*\Z"
-    r"|-----BEGIN [A-Z ]{0,42}-{0,5}\Z|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,]|-(?!----))*(?:-----[A-Z -]{0,45})?\Z"
+    rf"(?:{'|'.join(map(re.escape, _HEADS))})[A-Za-z0-9_.+/-]*\Z"
+    r"|(?:[Bb]earer |BEARER |[?&]token=|/s/|hooks\.slack\.com/)[A-Za-z0-9._~+/=-]*\Z"
+    r"|(?:secret_access_key|SECRET_ACCESS_KEY|[sS]ecretAccessKey)[\"'\s:=\\]{0,12}[A-Za-z0-9/+]*\Z"
+    r"|[MNO](?:[DTjz](?:[AEIMQUYcgk](?:[wxyz0-5][A-Za-z0-9_.-]*)?)?)?\Z"
+    r"|://[^\s/?#:@'\"<>{}$]{0,100}(?::[^\s/?#:@'\"<>{}$`\\]{0,200}@?)?\Z"
+    r"|-----BEGIN [A-Z ]{0,48}-{0,5}\Z|-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s\\:,]|-(?!----))*(?:-----[A-Z -]{0,51})?\Z"
 )
-_MARKERS = ("xox", "xapp-", "sk-", "ghp_", "github_pat_", "AKIA", "ASIA", "eyJ", "Bearer ", "bearer ", "BEARER ", "-----BEGIN ")
 
 
 class Redactor:
@@ -74,7 +127,7 @@ class Redactor:
                 text = text.replace(value, f"{MARK}{self._names[value]}]")
         for form in FORMS:
             if any(marker in text for marker in form.markers):
-                text = form.pattern.sub(f"{MARK}{form.name}]", text)
+                text = form.pattern.sub(form.instead, text)
         return text
 
     def incoming(self, incoming: Incoming) -> Incoming:
@@ -86,8 +139,10 @@ class Redactor:
         return replace(outcome, text=self.text(outcome.text))
 
     def entry(self, entry: Entry) -> Entry:
-        """Return an entry without the secrets in its text."""
-        return replace(entry, text=self.text(entry.text))
+        """Return an entry without the secrets in its text, in names of files, in changed settings, and in what it was done to."""
+        changes = tuple(replace(each, before=self.text(each.before), after=self.text(each.after)) for each in entry.changes)
+        files = tuple(replace(file, name=self.text(file.name)) for file in entry.files)
+        return replace(entry, text=self.text(entry.text), subject=self.text(entry.subject), files=files, changes=changes)
 
     def schedule(self, schedule: Schedule) -> Schedule:
         """Return a schedule without the secrets in its question."""
@@ -168,7 +223,7 @@ class Stream:
         floor = max(0, len(text) - HELD)
         found = _BEGUN.search(text, floor)
         places = [found.start()] if found else [len(text)]
-        for whole in (*_MARKERS, *self._redactor.values):
+        for whole in (*_HEADS, *_BEFORE, *self._redactor.values):
             for length in range(min(len(whole) - 1, len(text) - floor), 0, -1):
                 if text.endswith(whole[:length]):
                     places.append(len(text) - length)

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from codeact_bot import app
 from codeact_bot.errors import CodeactError
 from codeact_bot.ports import Store
+from codeact_bot.review import deed
 from codeact_bot.settings import load
-from codeact_bot.types import Role, Token, now
+from codeact_bot.types import Deed, Role, Token, now
 
 BEGINNING = "codeact_"
 """What every secret begins with, so that tools which look for leaked secrets can find it."""
@@ -25,11 +26,13 @@ async def tokens(arguments: argparse.Namespace) -> int:
         match arguments.what:
             case "create":
                 secret = await create(store, arguments.name, Role(arguments.role), arguments.expires)
+                await store.append([deed(Deed.TOKEN, subject=arguments.name, status="made", text=arguments.role)])
                 print("This is shown once; only a hash of it is kept:", file=sys.stderr, flush=True)  # noqa: T201
                 print(secret)  # noqa: T201
             case "revoke":
                 if not await store.remove_token(arguments.name):
                     raise CodeactError(f"There is no token {arguments.name!r}. `codeact-bot token list` shows those there are.")
+                await store.append([deed(Deed.TOKEN, subject=arguments.name, status="revoked")])
             case _:
                 _show(await store.tokens())
     return 0

@@ -523,6 +523,14 @@ class Deed(StrEnum):
     VIEWED = "viewed"
     """Somebody looked at a conversation of others, or at a list of the audit."""
     EXPORTED = "exported"
+    SHARED = "shared"
+    """A link by which everybody may read a conversation was made, or made void."""
+    PERMITTED = "permitted"
+    """Somebody was permitted to stop and retry other people's questions in a conversation."""
+    SESSION = "session"
+    """Somebody signed in to the web chat, signed out, or was signed out."""
+    TOKEN = "token"  # noqa: S105
+    """A token of the API was made, or made void."""
     FORKED = "forked"
     """A conversation went on from an earlier question of another."""
     SCHEDULE = "schedule"
@@ -684,6 +692,11 @@ class Share:
     made: datetime
     until: datetime
 
+    @property
+    def name(self) -> str:
+        """What the audit calls it."""
+        return f"link {self.id[:12]}"
+
 
 class Role(StrEnum):
     """What somebody may see and do in the web chat and by its API."""
@@ -745,6 +758,17 @@ class Token:
     made: datetime
     until: datetime | None = None
     """When it ends; None: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """That somebody is signed in to the web chat, in one browser."""
+
+    id: str
+    """SHA-256 of the secret in the browser's cookie, hexadecimal: who reads the database cannot use it."""
+    person: Author
+    made: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,11 @@ class Counter:
         await record(self.desk, Deed.EXPORTED, author, thread=thread, subject=kind)
         return file
 
+    async def permit(self, thread: ThreadId, person: str, author: Author) -> None:
+        """Let a person stop and retry questions of a conversation, as somebody wants it. Raises ThreadNotFound."""
+        await self.desk.permit(thread, person)
+        await record(self.desk, Deed.PERMITTED, author, thread=thread, subject=person)
+
     async def refused(self, sentence: str, author: Author, place: str) -> None:
         """Record what somebody was told that they may not do, and where."""
         await record(self.desk, Deed.REFUSED, author, subject=place, text=sentence)

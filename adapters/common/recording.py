@@ -28,6 +28,9 @@ async def record(
 def look(kind: Deed, author: Author, what: str, *, thread: ThreadId | None = None, turn: str = "") -> Entry:
     """Make the record of a look at something of others, or of its refusal; those of ten minutes at the same kind of page are one."""
     place = thread or ThreadId("")
-    name = f"{kind} {author.id} {place} {what} {now().timestamp() // RECORDED:.0f}"
-    key = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
-    return Entry(kind=kind, key=key, author=author, thread=place, turn=turn, subject=what)
+    return Entry(kind=kind, key=once(f"{kind} {author.id} {place} {what}"), author=author, thread=place, turn=turn, subject=what)
+
+
+def once(name: str) -> str:
+    """Return the key of what is recorded once in ten minutes."""
+    return hashlib.sha256(f"{name} {now().timestamp() // RECORDED:.0f}".encode("utf-8", "replace")).hexdigest()

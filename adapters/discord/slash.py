@@ -149,7 +149,7 @@ class Commands:
         asked = await self._counter.last(thread)
         if asked is None or not may_steer(self._access, self._who(interaction), asked.author, await self._counter.permitted(thread)):
             return REFUSED_STEER
-        await self._counter.desk.permit(thread, str(person.id))
+        await self._counter.permit(thread, str(person.id), author(interaction.user))
         return f"{person.display_name} may now stop and retry questions in this conversation."
 
     async def schedule(self, interaction: discord.Interaction, text: str) -> str:

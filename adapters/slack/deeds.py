@@ -284,5 +284,5 @@ class Hand:
             return "Whom? Mention them: `/codeact allow @person`."
         if turn is None:
             return NO_CONVERSATION
-        await self._counter.desk.permit(turn.incoming.thread, person)
+        await self._counter.permit(turn.incoming.thread, person, caller.author)
         return f"{await self._wire.name(person)} may now stop and retry questions in your last conversation of this channel."

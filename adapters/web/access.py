@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import logging
-import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.datastructures import URL
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from codeact_bot.types import Author, Role, Thread
-
-log = logging.getLogger(__name__)
-
-REMEMBERED = 50
-"""Used links that are recognised as such, so that a new one is announced only to somebody who had one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,46 +66,6 @@ class Gate(Protocol):
         """Answer a stranger's request for a page; None where they are to be told that they may not."""
 
 
-class TokenGate:
-    """Lets the person in who started the program, by a link that works once; the session's cookie does afterwards."""
-
-    remedy = "Open the link that the terminal shows, or send a token."
-
-    def __init__(self, viewer: Viewer, announce: Callable[[str], None]) -> None:
-        """Make the first link's token; `announce` is told when a used link was opened and another token is needed."""
-        self._viewer = viewer
-        self._announce = announce
-        self._used: list[str] = []
-        self.token = secrets.token_urlsafe(24)
-
-    def routes(self) -> list[BaseRoute]:
-        """None: the token comes with whatever page is asked for."""
-        return []
-
-    async def viewer(self, request: Request) -> Viewer | None:
-        """The owner, where the session is theirs."""
-        return self._viewer if request.session.get("viewer") == self._viewer.id else None
-
-    async def stranger(self, request: Request) -> Response | None:
-        """Take the token out of the address and begin a session; None where there is none, or a wrong one."""
-        given = request.query_params.get("token", "")
-        if request.method != "GET" or not given:
-            return None
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
-            if _digest(given) in self._used:
-                self._announce(self.token)
-            return None
-        self._used = [*self._used, _digest(given)][-REMEMBERED:]
-        self.token = secrets.token_urlsafe(24)
-        request.session.update(viewer=self._viewer.id, csrf=secrets.token_urlsafe(24))
-        log.info("Somebody came in by the link", extra={"action": "sign in"})
-        return RedirectResponse(local(request.url.remove_query_params("token")), 303)
-
-
 def local(url: URL) -> str:
     """Return an address without its site, so that it cannot lead to another one."""
     return "/" + url.path.lstrip("/\\") + (f"?{url.query}" if url.query else "")
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

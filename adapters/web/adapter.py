@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from adapters.web.access import Gate, TokenGate, Viewer
+from adapters.web.access import Gate, Viewer
 from adapters.web.app import Terms, make_app
 from adapters.web.hub import Hub
+from adapters.web.link import TokenGate
 from adapters.web.operations import Operations
 from adapters.web.proxy import Proxies
 from adapters.web.reply import WebReply
@@ -77,7 +78,14 @@ class WebAdapter:
             base = self._site.url.rstrip("/") or address(bound)
             gate = self._gate or self._token_gate(base)
             web = Web(
-                desk=self._desk, inbox=inbox, hub=self._hub, base=base, answers=self._site.answers, file_bytes=self._site.file_bytes
+                desk=self._desk,
+                inbox=inbox,
+                hub=self._hub,
+                base=base,
+                answers=self._site.answers,
+                file_bytes=self._site.file_bytes,
+                proxies=self._site.proxies,
+                session_seconds=self._site.session_seconds,
             )
             app = make_app(web, gate, self._terms(base, bound))
             if self._gate is not None:

@@ -21,7 +21,7 @@ from adapters.web import api, audit, deeds, downloads, follow, pages
 from adapters.web.access import Gate
 from adapters.web.guards import API, Bounded, Entrance, KnownHosts, SafeHeaders
 from adapters.web.pace import Pace, Paced, viewer_key
-from adapters.web.proxy import Proxies
+from adapters.web.proxy import Proxies, household
 from adapters.web.state import HERE, Web, page
 from codeact_bot.errors import ConfigurationInvalid, FileRefused, QueryInvalid, StoreUnavailable, ThreadNotFound, TurnNotFound
 from codeact_bot.types import Rates
@@ -122,7 +122,7 @@ def make_app(web: Web, gate: Gate, terms: Terms) -> Starlette:
         middleware=[
             Middleware(SafeHeaders, secure=terms.secure),
             Middleware(ExceptionMiddleware, handlers=handlers),
-            Middleware(Paced, pace=Pace(terms.rates.address), whom=terms.proxies.address),
+            Middleware(Paced, pace=Pace(terms.rates.address), whom=lambda request: household(terms.proxies.address(request))),
             Middleware(KnownHosts, names=terms.names),
             Middleware(Bounded, limit=terms.body_limit),
             Middleware(

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from adapters.common.rebuilds import ASKED, rebuilding
 from adapters.common.recording import record
+from adapters.web import sessions
 from adapters.web.rooms import READ_ONLY, Room, address, asker, room_of, writable
 from adapters.web.state import Web, page, viewer_of, web_of
 from adapters.web.uploads import files_of, form_of
@@ -144,8 +145,8 @@ async def _forked(request: Request, room: Room, turn: Turn, *, before: bool) -> 
 
 
 async def sign_out(request: Request) -> Response:
-    """End the session."""
-    request.session.clear()
+    """End the session, in whatever browser its cookie may be."""
+    await sessions.sign_out(request, viewer_of(request).author)
     return JSONResponse({"location": "/signed-out"})
 
 
@@ -169,7 +170,7 @@ async def unshare(request: Request) -> Response:
     """Make a link void."""
     web, room = web_of(request), await writable(request)
     async with request.form() as form:
-        await web.desk.unshare(room.id, _text(form, "value"))
+        await web.desk.unshare(room.id, _text(form, "value"), viewer_of(request).author)
     return await _shares(request, room, "")
 
 

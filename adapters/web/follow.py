@@ -6,14 +6,15 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from adapters.common.story import Story
 from adapters.web.fragments import Fragment, running, waiting, whole
-from adapters.web.rooms import Room, room_of
+from adapters.web.rooms import Room, room_of, still_open
 from adapters.web.state import Web, web_of
 from codeact_bot.errors import StoreUnavailable
 from codeact_bot.types import Incoming, Query, ThreadId, Turn
@@ -35,11 +36,12 @@ ALLOWED = 15 * 60.0
 class Follower:
     """One browser's view of a conversation, kept up to date."""
 
-    def __init__(self, web: Web, room: Room, after: str) -> None:
+    def __init__(self, web: Web, room: Room, after: str, still_open: Callable[[], Awaitable[bool]]) -> None:
         """Begin where the page ends: after this turn, or with everything where there is none."""
         self._web = web
         self._room = room
         self._after = after
+        self._still_open = still_open
         self._fresh = not after
         self._seen: set[str] = set()
         self._sent: dict[str, str] = {}
@@ -47,7 +49,7 @@ class Follower:
         self._waiting: Sequence[Incoming] = ()
         self._known = (-1, "")
         self.reload = False
-        """Whether the page is to be loaded anew: it has missed more than can be sent, or its link is void."""
+        """Whether the page is to be loaded anew: it has missed more than can be sent, or is not open any more."""
 
     @property
     def position(self) -> str:
@@ -56,10 +58,10 @@ class Follower:
 
     async def look(self) -> list[Fragment]:
         """Bring what is known up to date with the store; returns the turns that have ended since."""
-        desk, thread = self._web.desk, await self._web.desk.thread(self._room.id)
-        if self._room.secret and await desk.shared(self._room.secret) is None:
+        if not await self._still_open():
             self.reload = True
             return []
+        desk, thread = self._web.desk, await self._web.desk.thread(self._room.id)
         self._waiting = await desk.pending(self._room.id)
         now = (thread.turns, thread.updated.isoformat())
         if now == self._known and not self._waiting and self._running is None:
@@ -110,7 +112,7 @@ async def events(request: Request) -> Response:
     """The stream of a conversation's page; after a break it goes on where the browser says it was."""
     web, room = web_of(request), await room_of(request)
     after = request.headers.get("last-event-id") or request.query_params.get("after", "")
-    follower = Follower(web, room, after)
+    follower = Follower(web, room, after, partial(still_open, request, room))
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(stream(web, room.id, follower), media_type="text/event-stream", headers=headers)
 

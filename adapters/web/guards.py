@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.web.access import Gate, Viewer
+from codeact_bot.errors import StoreUnavailable
 from codeact_bot.types import Token
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -39,6 +41,7 @@ TOO_LARGE = "This is more than can be taken at once."
 STRANGER = "I do not know you. {}"
 NO_SUCH_TOKEN = "This token is not good: it is unknown, was revoked, or its time is over."  # noqa: S105
 API = "/api/"
+STATIC = "/static/"
 TOKENS = "token"
 """What the ids of programs end with: `ci@token`."""
 
@@ -126,7 +129,7 @@ class Bounded:
 class Entrance:
     """Lets in those whom the gate knows, programs by their tokens, and everybody to the pages that are open.
 
-    `request.state.viewer` is who it is, or None.
+    `request.state.viewer` is who it is, or None; `request.state.again` asks anew, for what goes on after the answer has begun.
     """
 
     def __init__(self, app: ASGIApp, gate: Gate, token: Callable[[str], Awaitable[Token | None]], open_paths: Collection[str]) -> None:
@@ -143,10 +146,14 @@ class Entrance:
         path, secret = scope["path"], _secret(request)
         if secret is not None and path.startswith(API):
             request.state.viewer = await self._program(secret)
+            if request.state.viewer is None:
+                raise HTTPException(401, NO_SUCH_TOKEN, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+            request.state.again = partial(self._program, secret)
             await self._app(scope, receive, send)
             return
-        viewer = await self._gate.viewer(request)
-        if viewer is None and path not in self._open and not path.startswith(self._open_below):
+        is_open = path in self._open or path.startswith(self._open_below)
+        viewer = await self._viewer(request, is_open=is_open)
+        if viewer is None and not is_open:
             answer = await self._gate.stranger(request)
             if answer is None:
                 raise HTTPException(401, STRANGER.format(self._gate.remedy), headers={"WWW-Authenticate": "Bearer"})
@@ -154,14 +161,23 @@ class Entrance:
             return
         if viewer is not None and scope["method"] not in SAFE and not _same_page(request):
             raise HTTPException(403, NO_TOKEN)
-        request.state.viewer = viewer
+        request.state.viewer, request.state.again = viewer, partial(self._gate.viewer, request)
         await self._app(scope, receive, send)
 
-    async def _program(self, secret: str) -> Viewer:
+    async def _viewer(self, request: Request, *, is_open: bool) -> Viewer | None:
+        """Who makes a request. What is open is so while nobody can be known, too: the pages of the worker's health need no database."""
+        if request.scope["path"].startswith(STATIC):
+            return None
+        try:
+            return await self._gate.viewer(request)
+        except StoreUnavailable:
+            if is_open:
+                return None
+            raise
+
+    async def _program(self, secret: str) -> Viewer | None:
         token = await self._token(secret)
-        if token is None:
-            raise HTTPException(401, NO_SUCH_TOKEN, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
-        return Viewer(id=f"{token.name}@{TOKENS}", name=token.name, roles=frozenset({token.role}))
+        return None if token is None else Viewer(id=f"{token.name}@{TOKENS}", name=token.name, roles=frozenset({token.role}))
 
 
 def _secret(request: Request) -> str | None:

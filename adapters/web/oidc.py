@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from adapters.web.access import Viewer, local
 from adapters.web.identity import Identity
+from adapters.web.sessions import is_signed_in, sign_in
 from adapters.web.state import web_of
 from codeact_bot.types import Author, Deed, Entry, People
 
@@ -66,7 +66,8 @@ class OidcGate:
     async def viewer(self, request: Request) -> Viewer | None:
         """Who is signed in, as the lists of people have it now."""
         kept = request.session.get("who")
-        return Identity.of_session(kept).viewer(self._people) if kept else None
+        viewer = Identity.of_session(kept).viewer(self._people) if kept else None
+        return viewer if viewer is not None and await is_signed_in(request, viewer) else None
 
     async def stranger(self, request: Request) -> Response | None:
         """Send somebody who asks for a page to sign in, and back to it afterwards."""
@@ -88,12 +89,12 @@ class OidcGate:
     async def done(self, request: Request) -> Response:
         """Check what the issuer says, and begin a session. Raises HTTPException."""
         identity = Identity.of_claims(self._issuer.address, await self._claims(request))
-        if identity.viewer(self._people) is None:
+        viewer = identity.viewer(self._people)
+        if viewer is None:
             await _refuse(request, identity)
             raise HTTPException(403, NOT_ADMITTED.format(identity.name))
         address = request.session.get("next", "/")
-        request.session.clear()
-        request.session.update(who=identity.kept(), csrf=secrets.token_urlsafe(24))
+        await sign_in(request, viewer.author, who=identity.kept())
         log.info("Somebody signed in", extra={"action": "sign in"})
         return RedirectResponse(address, 303)
 

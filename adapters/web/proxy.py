@@ -36,11 +36,8 @@ class Proxies:
 
     def has(self, text: str) -> bool:
         """Whether an address is that of a trusted proxy."""
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        return any(address in network for network in self.networks)
+        address = numbered(text)
+        return address is not None and any(address in network for network in self.networks)
 
     def sent(self, request: Request) -> bool:
         """Whether a request came from a trusted proxy."""
@@ -53,6 +50,23 @@ class Proxies:
             return peer
         told = [part.strip() for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
         return next((each for each in reversed(told) if not self.has(each)), peer)
+
+
+def numbered(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address, one of IPv4 as such though a socket for both kinds shows it as one of IPv6; None where it is none."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def household(text: str) -> str:
+    """Return what an address shares a budget with: of IPv6 the /64, all of which one household has, of IPv4 itself."""
+    address = numbered(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((address.packed[:8] + bytes(8), 64)))
+    return text if address is None else str(address)
 
 
 class ProxyGate:

@@ -8,12 +8,13 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from adapters.common.recording import look
+from adapters.common.recording import look, once
 from adapters.render import one_line
 from adapters.web.access import Viewer
+from adapters.web.proxy import household
 from adapters.web.state import Web, viewer_of, web_of
 from codeact_bot.errors import ThreadNotFound, TurnNotFound
-from codeact_bot.types import WEB, Deed, File, Thread, ThreadId, Turn
+from codeact_bot.types import WEB, Deed, Entry, File, Share, Thread, ThreadId, Turn
 
 NOT_YOURS = "There is no such conversation, or it is not open to you. Ask somebody who takes part in it for a link."
 ONLY_READING = "You can read, but not ask."
@@ -85,8 +86,18 @@ async def room_of(request: Request) -> Room:
         if share is None:
             raise HTTPException(404, NO_LINK)
         thread, base = await web.desk.thread(share.thread), f"/s/{quote(secret, safe='')}"
+        await _record_reader(request, share, thread)
         return Room(thread=thread, base=base, may_write=False, may_fork=False, secret=secret)
     return await _own(request)
+
+
+async def still_open(request: Request, room: Room) -> bool:
+    """Whether a room is open still to whom a stream of it was opened."""
+    web = web_of(request)
+    if room.secret:
+        return await web.desk.shared(room.secret) is not None
+    viewer = await request.state.again()
+    return viewer is not None and viewer.may_see(await web.desk.thread(room.id))
 
 
 async def _own(request: Request) -> Room:
@@ -117,6 +128,17 @@ async def _record(request: Request, viewer: Viewer, thread: Thread, deed: Deed) 
     what = f"{request.method} {request.scope['route'].path}"
     turn = str(request.path_params.get("turn", ""))
     await web_of(request).desk.record(look(deed, viewer.author, what, thread=thread.id, turn=turn))
+
+
+async def _record_reader(request: Request, share: Share, thread: Thread) -> None:
+    """Record who reads by a link, or from where; once in ten minutes, whatever they look at."""
+    web, viewer = web_of(request), request.state.viewer
+    if viewer is not None and viewer.takes_part(thread):
+        return
+    address = web.proxies.address(request)
+    key = once(f"{Deed.VIEWED} {share.id} {viewer.id if viewer is not None else household(address)}")
+    author, where = viewer.author if viewer is not None else None, f"from {one_line(address, 60)}"
+    await web.desk.record(Entry(kind=Deed.VIEWED, key=key, author=author, thread=thread.id, subject=share.name, text=where))
 
 
 def asker(request: Request) -> Viewer:

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 from adapters.render import cost_text, count, one_line, seconds_text, size_text
 from adapters.web.access import Viewer
 from adapters.web.hub import Hub
+from adapters.web.proxy import Proxies
 from codeact_bot.ports import Desk, Inbox
 
 HERE = Path(__file__).parent
@@ -35,6 +36,10 @@ class Web:
     answers: Answers = "own"
     file_bytes: int = 16 * 1024 * 1024
     """Size of one file that is sent in."""
+    proxies: Proxies = Proxies()
+    """Whose word is taken on where a request comes from."""
+    session_seconds: int = 7 * 24 * 60 * 60
+    """How long one stays signed in."""
     long_reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Exports of all runs, and walks along the chain, that go on at once."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)

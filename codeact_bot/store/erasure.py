@@ -14,7 +14,17 @@ OWNER = "erasure"
 """How the owners of leases begin that are held while content is removed."""
 RECORDS = 1_000
 """Records whose contents one record says were removed."""
-PERSONAL = (Deed.REFUSED, Deed.VIEWED, Deed.EXPORTED, Deed.FORKED, Deed.SCHEDULE, Deed.STOPPED)
+PERSONAL = (
+    Deed.REFUSED,
+    Deed.VIEWED,
+    Deed.EXPORTED,
+    Deed.SHARED,
+    Deed.PERMITTED,
+    Deed.SESSION,
+    Deed.FORKED,
+    Deed.SCHEDULE,
+    Deed.STOPPED,
+)
 """What is recorded of people outside of turns."""
 
 

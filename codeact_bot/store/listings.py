@@ -39,9 +39,10 @@ class Listings(Schedules):
         return [documents.decode(Share, each) async for each in cursor]
 
     @reaching
-    async def remove_share(self, thread: ThreadId, share_id: str) -> None:
-        """Make a link to a conversation void."""
-        await self._database.shares.delete_one({"_id": share_id, "thread": thread})
+    async def remove_share(self, thread: ThreadId, share_id: str) -> Share | None:
+        """Make a link to a conversation void and return it; None where there is none."""
+        found = await self._database.shares.find_one_and_delete({"_id": share_id, "thread": thread})
+        return documents.decode(Share, found) if found else None
 
 
 def fitting(listing: Listing) -> Document:

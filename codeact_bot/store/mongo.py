@@ -21,7 +21,7 @@ from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
 from codeact_bot.store.retention import Retaining
-from codeact_bot.store.tokens import Tokens
+from codeact_bot.store.sign_ins import SignIns
 from codeact_bot.types import File, Incoming, Lease, Outcome, Step, ThreadId, Turn
 
 TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
@@ -38,7 +38,7 @@ class MongoStore(Retaining):
     def __init__(self, client: Any, database: str, where: str, redactor: Redactor | None = None) -> None:
         """Take a connected client; `where` is the address that errors may show."""
         opened = client.get_database(database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority"))
-        Tokens.__init__(self, opened, Blobs(opened, AsyncIOMotorGridFSBucket(opened, "snapshots"), "snapshots"))
+        SignIns.__init__(self, opened, Blobs(opened, AsyncIOMotorGridFSBucket(opened, "snapshots"), "snapshots"))
         Audit.__init__(self, opened)
         self.where = where
         self.redact = redactor or Redactor()

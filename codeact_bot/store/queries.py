@@ -37,6 +37,7 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     ),
     "shares": (((("thread", 1),), False),),
     "tokens": (((("name", 1),), True),),
+    "sign_ins": (((("until", 1),), False), ((("person.id", 1),), False)),
     "owed": (((("until", 1),), False),),
     "schedules": (((("next", 1),), False), ((("order.channel", 1),), False), ((("order.author.id", 1),), False)),
     "turns": (

@@ -40,7 +40,7 @@ class RememberedListings(RememberedSchedules):
         good = [each for each in self._shares.values() if each.thread == thread and each.until > now()]
         return sorted(good, key=lambda each: (each.made, each.id))[: records.FOUND]
 
-    async def remove_share(self, thread: ThreadId, share_id: str) -> None:
-        """Make a link to a conversation void."""
-        if share_id in self._shares and self._shares[share_id].thread == thread:
-            del self._shares[share_id]
+    async def remove_share(self, thread: ThreadId, share_id: str) -> Share | None:
+        """Make a link to a conversation void and return it; None where there is none."""
+        there = share_id in self._shares and self._shares[share_id].thread == thread
+        return self._shares.pop(share_id) if there else None

@@ -10,16 +10,16 @@ from codeact_bot.store import erasure, records
 from codeact_bot.store.documents import Document
 from codeact_bot.store.remembered import RememberedThread, RememberedTurn
 from codeact_bot.store.remembered_audit import RememberedAudit
-from codeact_bot.store.remembered_tokens import RememberedTokens
-from codeact_bot.types import Erased, File, Incoming, ThreadId, now
+from codeact_bot.store.remembered_sign_ins import RememberedSignIns
+from codeact_bot.types import WEB, Erased, File, Incoming, ThreadId, now
 
 
-class RememberedRetaining(RememberedTokens, RememberedAudit):
+class RememberedRetaining(RememberedSignIns, RememberedAudit):
     """Legal hold, retention, and the removal of a person's data, in memory."""
 
     def __init__(self) -> None:
         """Keep nothing yet."""
-        RememberedTokens.__init__(self)
+        RememberedSignIns.__init__(self)
         RememberedAudit.__init__(self)
         self._files: dict[str, bytes] = {}
         self._saved: dict[str, datetime] = {}
@@ -66,6 +66,8 @@ class RememberedRetaining(RememberedTokens, RememberedAudit):
             if schedule.order.author.id == person and schedule.order.channel.startswith(prefix):
                 del self._schedules[name]
         self._shares = {name: each for name, each in self._shares.items() if each.by.id != person or not each.thread.startswith(prefix)}
+        if WEB.startswith(prefix):
+            await self.end_sign_ins(person)
         for thread in self._threads.values():
             if thread.id.startswith(prefix) and not thread.hold:
                 thread.permitted.pop(person, None)

@@ -18,8 +18,8 @@ from codeact_bot.store.audit import Audit
 from codeact_bot.store.blobs import Blobs
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
-from codeact_bot.store.tokens import Tokens
-from codeact_bot.types import Erased, Incoming, ThreadId
+from codeact_bot.store.sign_ins import SignIns
+from codeact_bot.types import WEB, Erased, Incoming, ThreadId
 
 BATCH = 200
 """Turns that are looked for at once."""
@@ -27,7 +27,7 @@ REFERRED = (("turns", "incoming.files"), ("steps", "execution.files"), ("steps",
 """Where documents refer to bytes."""
 
 
-class Retaining(Tokens, Audit):
+class Retaining(SignIns, Audit):
     """Legal hold, retention, and the removal of a person's data."""
 
     _files: Blobs
@@ -75,6 +75,8 @@ class Retaining(Tokens, Audit):
             found += await self._erase(thread, [row for row in turns if row["thread"] == thread], erasure.ASKED_FOR, person)
         await self._database.schedules.delete_many({"order.author.id": person, "order.channel": begins})
         await self._database.shares.delete_many({"by.id": person, "thread": begins})
+        if WEB.startswith(prefix):
+            await self._database.sign_ins.delete_many({"person.id": documents.encode(person)})
         await self._threads.update_many({"permitted": person, "_id": begins, "hold": None}, {"$pull": {"permitted": person}})
         theirs = {"content.author.id": documents.encode(person), "content.thread": {"$not": {"$in": [*found.held, *found.busy]}}}
         places = {"$or": [{"content.thread": begins}, {"content.thread": None}]} if prefix else {}

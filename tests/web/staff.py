@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from adapters.web import Gate, Site, WebAdapter
+from adapters.web import Gate, Operations, Site, WebAdapter
 from codeact_bot.desk import StoreDesk
 from codeact_bot.ports import Store
 from codeact_bot.types import Author, Deed, Rates, Record, Trail
@@ -42,14 +42,14 @@ class Place:
 
 
 @asynccontextmanager
-async def served(gate: Gate | None = None, store: Store | None = None, **chosen: object) -> AsyncIterator[Place]:
+async def served(gate: Gate | None = None, store: Store | None = None, operations: Operations | None = None, **chosen: object) -> AsyncIterator[Place]:
     """A site that can be reached while the body runs."""
     core, links = Core(), list[str]()
     if store is not None:
         core.store = store  # type: ignore[assignment]
         core.desk = StoreDesk(store)
     told = {"at": "127.0.0.1:0", "secret": SECRET, "owner": OWNER, "rates": Rates(viewer=1e6, address=1e6), **chosen}
-    adapter = WebAdapter(Site(**told), core.desk, links.append, gate)  # type: ignore[arg-type]
+    adapter = WebAdapter(Site(**told), core.desk, links.append, gate, operations)  # type: ignore[arg-type]
     core.adapter = adapter
     listening = asyncio.create_task(adapter.listen(core))
     try:

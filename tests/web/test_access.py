@@ -278,5 +278,5 @@ async def test_a_stream_goes_on_after_its_last_event_and_ends_with_its_link(site
             lines = stream.aiter_lines()
             assert await anext(lines) == "retry: 1000"
             (share,) = await site.desk.shares(thread.id)
-            await site.desk.unshare(thread.id, share.id)
+            await site.desk.unshare(thread.id, share.id, ADA)
             assert "event: reload" in [line async for line in lines]

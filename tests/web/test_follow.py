@@ -17,9 +17,13 @@ from tests.store.make import answered, begun, message, ran, step
 THREAD = ThreadId("web:1")
 
 
+async def always() -> bool:
+    return True
+
+
 async def follower(store: MemoryStore, hub: Hub) -> Follower:
     room = Room(thread=await store.thread(THREAD), base="/t/web%3A1", may_write=True, may_fork=True)
-    return Follower(Web(desk=StoreDesk(store), inbox=Core(), hub=hub, base="http://x"), room, "")
+    return Follower(Web(desk=StoreDesk(store), inbox=Core(), hub=hub, base="http://x"), room, "", always)
 
 
 def ids(turn: Turn) -> list[str]:

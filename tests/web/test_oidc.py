@@ -187,10 +187,11 @@ def test_sign_in_with_slack_makes_one_the_person_that_the_bot_knows() -> None:
 async def test_who_is_taken_off_the_list_is_out_with_the_session_they_had(provider: Provider) -> None:
     async with served(gate(provider)) as place, place.client() as client:
         await client.get("/")
-        cookies = {cookie.name: str(cookie.value) for cookie in client.cookies.jar}
-    async with served(gate(provider), at=place.base.removeprefix("http://")) as again, again.client(cookies=cookies) as client:
+        cookies = dict(client.cookies)
+    at, store = place.base.removeprefix("http://"), place.core.store
+    async with served(gate(provider), store, at=at) as again, again.client(cookies=cookies) as client:
         assert (await client.get("/conversations", headers={"accept": "*/*"})).status_code == 200
-    async with served(gate(provider, People(allow=("bob@example.org",))), at=place.base.removeprefix("http://")) as later, later.client(cookies=cookies) as client:
+    async with served(gate(provider, People(allow=("bob@example.org",))), store, at=at) as later, later.client(cookies=cookies) as client:
         assert (await client.get("/conversations", headers={"accept": "*/*"})).status_code == 401
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -145,8 +146,10 @@ async def test_everybody_gets_what_the_table_says_and_looks_at_others_are_record
             new = {kind: (await place.records(kind))[: len(await place.records(kind)) - count] for kind, count in before.items()}
             concerns = "{thread}" in route
             looked = [(record.entry.author.id, record.entry.thread, record.entry.subject) for record in new[Deed.VIEWED] if record.entry.author]
-            recorded = (concerns or route in LISTS) and who in ("auditor", "admin")
-            assert looked == ([(person.partition("/")[0], names["thread"] if concerns else "", route)] if recorded else [])
+            by_link = "/s/" in route and who in ("other", "auditor", "admin")
+            seen_as = f"link {hashlib.sha256(names['secret'].encode()).hexdigest()[:12]}" if by_link else route
+            recorded = by_link or ((concerns or route in LISTS) and who in ("auditor", "admin"))
+            assert looked == ([(person.partition("/")[0], names["thread"] if concerns or by_link else "", seen_as)] if recorded else [])
             refused = [(record.entry.author.id, record.entry.thread, record.entry.subject) for record in new[Deed.REFUSED] if record.entry.author]
             audited = "GET /audit" in route and who in ("other", "participant")
             assert refused == ([(person.partition("/")[0], names["thread"] if concerns else "", route)] if audited or (concerns and who == "other") else [])

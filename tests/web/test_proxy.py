@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from adapters.web.oidc import OidcGate
-from adapters.web.proxy import Proxies, ProxyGate
+from adapters.web.proxy import Proxies, ProxyGate, household
 from adapters.web.server import bind
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.settings import Settings
@@ -70,6 +70,33 @@ async def test_budgets_are_by_the_address_that_the_proxy_gives() -> None:
         assert [(await client.get("/signed-out", headers={"X-Forwarded-For": way})).status_code for way in ways] == [200] * 3
         assert (await client.get("/signed-out", headers={"X-Forwarded-For": "1.2.3.4"})).status_code == 429
         assert (await client.get("/signed-out", headers={"X-Forwarded-For": "1.2.3.5"})).status_code == 200
+
+
+async def test_one_household_has_one_budget_however_many_addresses_it_has() -> None:
+    async with served(trusting("127.0.0.1"), proxies=Proxies.of(["127.0.0.1"]), rates=Rates(viewer=1e6, address=3)) as place, place.client() as client:
+        ways = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::1", "2001:DB8:1:2:0:0:0:3", "2001:db8:1:2::4", "2001:db8:1:3::1"]
+        assert [(await client.get("/signed-out", headers={"X-Forwarded-For": way})).status_code for way in ways] == [200, 200, 200, 429, 200]
+
+
+@pytest.mark.parametrize(
+    ("address", "whose"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("unknown", "unknown"),
+        ("", ""),
+    ],
+)
+def test_what_an_address_shares_a_budget_with(address: str, whose: str) -> None:
+    assert household(address) == whose
+
+
+def test_a_proxy_is_known_by_its_address_of_ipv4_on_a_socket_for_both_kinds() -> None:
+    assert Proxies.of(["10.0.0.0/8"]).has("::ffff:10.0.0.7")
+    assert not Proxies.of(["10.0.0.0/8"]).has("::ffff:11.0.0.7")
 
 
 async def test_with_https_before_it_the_cookie_is_secure_and_for_this_host_alone() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -13,7 +14,7 @@ from adapters.web.api import views
 from adapters.web.api.parameters import SINCE
 from adapters.web.api.turns import ProgressView, TurnView
 from adapters.web.follow import ALLOWED, BACK, KEEP, LOOK, PACE, pause
-from adapters.web.rooms import room_of
+from adapters.web.rooms import room_of, still_open
 from adapters.web.state import Web, web_of
 from codeact_bot.errors import StoreUnavailable
 from codeact_bot.types import Query, ThreadId, Turn
@@ -24,18 +25,24 @@ log = logging.getLogger(__name__)
 class Listener:
     """What one caller has heard of a conversation."""
 
-    def __init__(self, web: Web, thread: ThreadId, after: str) -> None:
+    def __init__(self, web: Web, thread: ThreadId, after: str, still_open: Callable[[], Awaitable[bool]]) -> None:
         """Begin after this turn, or with the last fifty."""
         self._web = web
         self._thread = thread
         self._after = after
         self._seen: set[str] = set()
         self._said = ""
+        self._still_open = still_open
+        self.closed = False
+        """Whether the conversation is not open any more to who listens."""
         self.rests = False
         """Whether nothing waits and nothing runs."""
 
     async def look(self) -> list[str]:
         """The turns that have ended since, as events."""
+        if not await self._still_open():
+            self.closed = True
+            return []
         waits = await self._web.desk.pending(self._thread)
         ended = [turn for turn in await self._web.desk.find(Query(thread=self._thread, limit=BACK)) if turn.outcome is not None][::-1]
         ids = [turn.id for turn in ended]
@@ -61,7 +68,8 @@ class Listener:
 async def events(request: Request) -> Response:
     """Follow a conversation: `turn` for each turn that has ended, `progress` for one that runs, `rest` at the end."""
     web, room = web_of(request), await room_of(request)
-    listener = Listener(web, room.id, request.headers.get("last-event-id") or SINCE.of(request))
+    since = request.headers.get("last-event-id") or SINCE.of(request)
+    listener = Listener(web, room.id, since, partial(still_open, request, room))
     return StreamingResponse(_stream(web, room.id, listener), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
@@ -79,6 +87,8 @@ async def _stream(web: Web, thread: ThreadId, listener: Listener) -> AsyncIterat
                     said, looked = await listener.look(), clock()
                 except StoreUnavailable as error:
                     log.warning("A program waits for the database: %s", error, extra={"action": "follow"})
+            if listener.closed:
+                return
             said += listener.progress()
             if listener.rests:
                 said.append("event: rest\ndata: {}\n\n")
