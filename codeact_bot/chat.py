@@ -22,7 +22,7 @@ from codeact_bot.export import export
 from codeact_bot.screen import Screen
 from codeact_bot.settings import Settings, load
 from codeact_bot.site import installed, open_browser, web
-from codeact_bot.types import Author, Ending, File, Fork, ThreadId, Turn
+from codeact_bot.types import Author, Ending, Entry, File, Fork, ThreadId, Turn
 
 if TYPE_CHECKING:
     from adapters.web import WebAdapter
@@ -67,6 +67,10 @@ class TerminalDesk:
         store = self.app.store
         data = await export(await store.thread(thread), await store.turns(thread), kind, store.load_file)
         return File.of(f"{re.sub(r'[^A-Za-z0-9.-]', '-', thread)}.{kind}", data)
+
+    async def record(self, entry: Entry) -> None:
+        """Add to the audit what the person did."""
+        await self.app.store.append([entry])
 
     async def waiting(self, thread: ThreadId) -> int:
         """How many messages of the thread are not answered yet."""

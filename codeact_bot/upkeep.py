@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from codeact_bot.ports import Keeping, Ledger
+from codeact_bot.redaction import Redactor
 from codeact_bot.settings import Settings, variable
 from codeact_bot.types import Change, Deed, Entry, Erased, Retention, Trail, now
 
@@ -33,7 +34,8 @@ async def record_settings(ledger: Ledger, settings: Settings, command: str) -> N
     subject = f"{command} on {socket.gethostname()}"
     last = (await ledger.records(Trail(kind=Deed.SETTINGS, subject=subject, limit=1))).records
     before: dict[str, str] = json.loads(last[0].entry.text) if last and last[0].entry.text else {}
-    after = dict(_texts(settings))
+    redact = Redactor(settings.secrets())
+    after = {name: redact.text(text) for name, text in _texts(settings)}
     names = sorted(name for name in before.keys() | after.keys() if before.get(name, "") != after.get(name, ""))
     if names:
         changes = tuple(Change(name=name, before=before.get(name, ""), after=after.get(name, "")) for name in names)

@@ -68,7 +68,7 @@ def allowed(name):
     if room == "redaction":
         return DATA
     if room == "upkeep":
-        return CORE | {"codeact_bot.settings"}
+        return CORE | REDACTION | {"codeact_bot.settings"}
     if room in ("settings", "log", "notebook", "clock", "verify", "ledgers"):
         return CORE
     assert room in COMMANDS | {""}, f"{name} has no place in the tree yet: docs/architecture.md says where things live"

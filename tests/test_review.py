@@ -16,6 +16,7 @@ from codeact_bot import ledgers
 from codeact_bot.audit import turn_entries
 from codeact_bot.cli import dispatch, parser
 from codeact_bot.errors import CodeactError, ConfigurationInvalid, FileRefused, TurnNotFound
+from codeact_bot.redaction import MARK
 from codeact_bot.settings import load
 from codeact_bot.store.memory import MemoryStore
 from codeact_bot.store.mongo import MongoStore
@@ -194,6 +195,7 @@ async def test_changed_settings_are_recorded_once_and_secrets_only_as_set(monkey
     for name in [name for name in os.environ if name.startswith(("CODEACT_", "OPENAI_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CODEACT_LIMITS__STEPS", "7")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://ada:secret-secret-7@models.example.org/v1")
     for _ in range(2):
         await record_settings(store, load(), "serve")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-secret-1234567")
@@ -203,7 +205,7 @@ async def test_changed_settings_are_recorded_once_and_secrets_only_as_set(monkey
     records = [record.entry for record in (await store.records(Trail(kind=Deed.SETTINGS))).records]
     assert [[(each.name, each.before, each.after) for each in entry.changes] for entry in records] == [
         [("CODEACT_LIMITS__STEPS", "7", "8"), ("OPENAI_API_KEY", "", "set")],
-        [("CODEACT_LIMITS__STEPS", "", "7")],
+        [("CODEACT_LIMITS__STEPS", "", "7"), ("OPENAI_BASE_URL", "", f"https://ada:{MARK}password]@models.example.org/v1")],
     ]
     assert "secret-secret" not in repr(records)
     await record_settings(store, load(), "chat")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from typing import Protocol
 
 from codeact_bot.errors import CodeactError
-from codeact_bot.ports import Desk
 from codeact_bot.types import Author, Deed, Entry, ThreadId, now
 
 log = logging.getLogger(__name__)
@@ -15,8 +15,15 @@ RECORDED = 600
 """Seconds in which the same look is recorded once."""
 
 
+class Records(Protocol):
+    """Where it is written down: a Desk."""
+
+    async def record(self, entry: Entry) -> None:
+        """Add to the audit what somebody did, saw, or was refused. Raises StoreUnavailable."""
+
+
 async def record(
-    desk: Desk, kind: Deed, author: Author, *, thread: ThreadId | None = None, turn: str = "", subject: str = "", text: str = ""
+    desk: Records, kind: Deed, author: Author, *, thread: ThreadId | None = None, turn: str = "", subject: str = "", text: str = ""
 ) -> None:
     """Add to the audit; what was done stands though the database does not take the record now."""
     try:

@@ -9,23 +9,26 @@ import sys
 import termios
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from adapters.common.rebuilds import TEXT
+from adapters.common.recording import record
 from adapters.console import blocks, images
 from adapters.console.commands import Commands, Desk
 from adapters.console.keyboard import Keyboard, Line
 from adapters.console.reply import ConsoleReply
 from adapters.render import size_text
 from codeact_bot.ports import Inbox
-from codeact_bot.types import Author, Check, Incoming, Kind, ThreadId, Turn
+from codeact_bot.types import Author, Check, Deed, Incoming, Kind, ThreadId, Turn
 
 RECAP_TURNS = 3
 PRESSES_TO_LEAVE = 3
 """Ctrl-C so often in one run leaves the program, in case stopping itself hangs."""
+STOP_SECONDS = 2.0
+"""How long a stop that was asked for has, when the program ends, to be recorded."""
 
 
 class ConsoleAdapter:
@@ -57,7 +60,7 @@ class ConsoleAdapter:
         self._keyboard = keyboard
         self._history = history or saved / "history"
         self._left = left
-        self._commands = Commands(desk=desk, console=self._console, thread=thread, saved=saved)
+        self._commands = Commands(desk=desk, console=self._console, thread=thread, author=author, saved=saved)
         self._reply: ConsoleReply | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,18 +79,22 @@ class ConsoleAdapter:
 
     async def listen(self, inbox: Inbox) -> None:
         """Greet, then hand in line after line, each once the one before is answered; returns when the person leaves."""
-        with _silent_keys(), self._interruptible(inbox):
-            try:
-                await self._greet()
-                async for line in self._lines():
-                    await self._take(inbox, line)
-                    if self._commands.leaving:
-                        break
-            finally:
-                if self._reply is not None:
-                    self._reply.close()
-                if self._left is not None:
-                    self._left()
+        async with self._interruptible(inbox):
+            with _silent_keys():
+                await self._talk(inbox)
+
+    async def _talk(self, inbox: Inbox) -> None:
+        try:
+            await self._greet()
+            async for line in self._lines():
+                await self._take(inbox, line)
+                if self._commands.leaving:
+                    break
+        finally:
+            if self._reply is not None:
+                self._reply.close()
+            if self._left is not None:
+                self._left()
 
     async def check(self) -> Check:
         """A terminal hears whoever types."""
@@ -173,9 +180,15 @@ class ConsoleAdapter:
         finally:
             self._working = None
 
-    @contextmanager
-    def _interruptible(self, inbox: Inbox) -> Iterator[None]:
-        """Let Ctrl-C stop the run or the command that goes on, instead of the program."""
+    async def _stop(self, inbox: Inbox, press: int) -> None:
+        """Stop what runs; who did is recorded at the first press."""
+        await inbox.stop(self.thread)
+        if press == 1:
+            await record(self._desk, Deed.STOPPED, self._author, thread=self.thread)
+
+    @asynccontextmanager
+    async def _interruptible(self, inbox: Inbox) -> AsyncIterator[None]:
+        """Let Ctrl-C stop the run or the command that goes on, instead of the program; a stop that hangs holds nobody up."""
         loop = asyncio.get_running_loop()
         stops: set[asyncio.Task[None]] = set()
 
@@ -187,7 +200,7 @@ class ConsoleAdapter:
                 self._commands.leaving = self._presses >= PRESSES_TO_LEAVE or not self._keyboard
                 if self._presses >= PRESSES_TO_LEAVE:
                     self._idle.set()
-                task = loop.create_task(inbox.stop(self.thread))
+                task = loop.create_task(self._stop(inbox, self._presses), name="stop")
                 stops.add(task)
                 task.add_done_callback(stops.discard)
 
@@ -196,6 +209,8 @@ class ConsoleAdapter:
             yield
         finally:
             loop.remove_signal_handler(signal.SIGINT)
+            for task in (await asyncio.wait(stops, timeout=STOP_SECONDS))[1] if stops else ():
+                task.cancel()
 
 
 @contextmanager

@@ -17,12 +17,13 @@ from rich.text import Text
 from adapters.common.commands import brought, rewound, went_back
 from adapters.common.forks import after_which
 from adapters.common.rebuilds import WARNING
+from adapters.common.recording import record
 from adapters.console import blocks
 from adapters.console.foot import Foot
-from adapters.console.saving import Folder, link
+from adapters.console.saving import Folder, dropped, link, read, write
 from adapters.render import one_line, size_text, turn_summary
 from codeact_bot.errors import CodeactError, FileRefused
-from codeact_bot.types import Bounds, File, Fork, ThreadId, Turn
+from codeact_bot.types import Author, Deed, Entry, File, Fork, ThreadId, Turn
 
 ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 FORMATS = ("md", "json", "ipynb", "jsonl")
@@ -54,6 +55,9 @@ class Desk(Protocol):
     async def export(self, thread: ThreadId, kind: str) -> File:
         """Write the conversation as `md`, `json`, `ipynb` or `jsonl`. Raises CodeactError."""
 
+    async def record(self, entry: Entry) -> None:
+        """Add to the audit what the person did. Raises StoreUnavailable."""
+
     async def waiting(self, thread: ThreadId) -> int:
         """How many messages of the thread are not answered yet."""
 
@@ -75,8 +79,9 @@ class Command:
 class Commands:
     """Runs slash commands of one terminal; holds its conversation and the files that go with the next message."""
 
-    def __init__(self, *, desk: Desk, console: Console, thread: ThreadId, saved: Path) -> None:
+    def __init__(self, *, desk: Desk, console: Console, thread: ThreadId, author: Author, saved: Path) -> None:
         self.thread = thread
+        self._author = author
         self.leaving = False
         self._desk = desk
         self._console = console
@@ -120,9 +125,9 @@ class Commands:
             if not self._confirmed:
                 self._say("Nothing was run.", "dim")
             return True
-        dropped = await asyncio.to_thread(_dropped, text)
-        if dropped is not None:
-            await self._guarded(self._attach, str(dropped))
+        path = await asyncio.to_thread(dropped, text)
+        if path is not None:
+            await self._guarded(self._attach, str(path))
             return True
         if not text.startswith("/") or "\n" in text:
             return False
@@ -175,7 +180,7 @@ class Commands:
     async def _attach(self, path: str) -> None:
         if not path:
             raise FileRefused("Say which file: /attach PATH")
-        file = await asyncio.to_thread(_read, path)
+        file = await asyncio.to_thread(read, path)
         self._attached = (*(other for other in self._attached if other.name != file.name), file)
         names = ", ".join(f"{one_line(file.name)} ({size_text(file.size)})" for file in self._attached)
         self._console.print(Text.assemble(("+ ", "cyan"), names, ("  goes with your next message", "dim")))
@@ -195,6 +200,7 @@ class Commands:
         if turn is None:
             self._say("There is nothing to take back.", "dim")
         else:
+            await record(self._desk, Deed.FORKED, self._author, thread=self.thread, turn=turn.id, subject="/undo")
             asked = one_line(turn.incoming.text, 60)
             self._say(f"Taken back: “{asked}”. The model no longer knows of it; variables and files stay as they are.")
 
@@ -205,7 +211,7 @@ class Commands:
             return
         fork = await self._desk.fork(self.thread, left)
         self._say(went_back(fork))
-        self._go_on(fork)
+        await self._go_on(fork)
 
     async def _fork(self, argument: str) -> None:
         number = after_which(argument, len(await self._desk.history(self.thread)))
@@ -214,10 +220,11 @@ class Commands:
             return
         fork = await self._desk.fork(self.thread, number)
         self._say(f"You go on after question {number}, {brought(fork)}")
-        self._go_on(fork)
+        await self._go_on(fork)
 
-    def _go_on(self, fork: Fork) -> None:
+    async def _go_on(self, fork: Fork) -> None:
         """Go on in a fork, and say how to come back."""
+        await record(self._desk, Deed.FORKED, self._author, thread=self.thread, subject=fork.thread)
         old, self.thread = self.thread, fork.thread
         self._say(f"This is {fork.thread} now. The one before is kept: codeact-bot chat --thread {old}", "dim")
 
@@ -235,9 +242,10 @@ class Commands:
         if len(words) > 1 or (words and "." not in words[0] and "/" not in words[0]):
             raise FileRefused(f"Write /export [FORMAT] [PATH], where FORMAT is one of {', '.join(FORMATS)}.")
         file = await self._desk.export(self.thread, kind)
+        await record(self._desk, Deed.EXPORTED, self._author, thread=self.thread, subject=kind)
         data = file.data if file.data is not None else await self._desk.load(file)
         if words:
-            path = await asyncio.to_thread(_write, words[0], file.name, data)
+            path = await asyncio.to_thread(write, words[0], file.name, data)
         else:
             path = await asyncio.to_thread(self.folder.keep, file.name, data)
         self._console.print(Text.assemble(("saved  ", "dim"), link(path, file.size)), soft_wrap=True)
@@ -271,43 +279,3 @@ def _unknown(name: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     advice = f"Did you mean {close[0]}?" if close else "/help lists the commands."
     return f"There is no command {one_line(name, 30)}. {advice}"
-
-
-def _dropped(text: str) -> Path | None:
-    """Return the file that a terminal typed when it was dropped on the window: one absolute path, quoted or escaped."""
-    if not text.startswith(("/", "~", "'", '"')) or "\n" in text:
-        return None
-    try:
-        words = shlex.split(text)
-        path = Path(words[0]).expanduser() if len(words) == 1 else None
-        return path if path is not None and path.is_absolute() and path.is_file() else None
-    except (ValueError, OSError, RuntimeError):
-        return None
-
-
-def _read(text: str) -> File:
-    path = next((path for path in (_path(text), Path(text).expanduser()) if path.is_file()), None)
-    if path is None:
-        raise FileRefused(f"There is no file {text}.")
-    most = Bounds().file_bytes
-    if path.stat().st_size > most:
-        raise FileRefused(f"{path.name} has {size_text(path.stat().st_size)}; at most {size_text(most)} can be sent.")
-    return File.of(path.name, path.read_bytes())
-
-
-def _path(text: str) -> Path:
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = []
-    return Path(words[0] if len(words) == 1 else text).expanduser()
-
-
-def _write(text: str, name: str, data: bytes) -> Path:
-    path = Path(text).expanduser()
-    if path.is_dir():
-        path /= name
-    if path.exists():
-        raise FileRefused(f"{path} exists already; give another name.")
-    path.write_bytes(data)
-    return path

@@ -17,6 +17,7 @@ from codeact_bot.types import (
     CodeStarted,
     Completion,
     Ending,
+    Entry,
     Event,
     Execution,
     File,
@@ -149,6 +150,7 @@ class Stage:
         self.ready = asyncio.Event()
         self.ready.set()
         self.done: list[Turn] = []
+        self.recorded: list[Entry] = []
         self.backlog: list[Incoming] = []
         self.adapter: ChatAdapter | None = None
         self.folder: dict[str, bytes] = {"sales.csv": b"region,price\n", "plots/a.png": PNG}
@@ -202,6 +204,9 @@ class Stage:
 
     async def export(self, thread: ThreadId, kind: str) -> File:
         return File.of(f"conversation.{kind}", b"# A conversation\n")
+
+    async def record(self, entry: Entry) -> None:
+        self.recorded.append(entry)
 
     async def waiting(self, thread: ThreadId) -> int:
         return len(self.backlog)

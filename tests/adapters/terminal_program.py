@@ -26,6 +26,7 @@ async def main(folder: Path, play: str) -> None:
     core.adapter = adapter
     await adapter.listen(core)
     print(f"LEFT after {len(core.accepted)}: {[message.text for message in core.accepted]!r}")  # noqa: T201
+    print("RECORDED", [f"{each.kind} {each.author.name if each.author else ''} {each.thread}" for each in core.recorded])  # noqa: T201
     print("WITH", [file.name for message in core.accepted for file in message.files])  # noqa: T201
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from adapters.console import About, ConsoleAdapter, Foot, Line, images
 from adapters.console.saving import Folder
 from adapters.console.stream import LINES_SHOWN, Printed, Prose
-from codeact_bot.types import Author, File, Kind, Preparing, ThreadId
+from codeact_bot.types import Author, Deed, File, Kind, Preparing, ThreadId
 from tests.adapters import stage
 
 Chat = Callable[..., "Played"]
@@ -163,6 +163,15 @@ async def test_export_writes_where_it_is_told_and_over_nothing(chat: Played, tmp
     assert target.read_bytes() == b"# A conversation\n"
     assert "exists already" in text
     assert "FORMAT is one of md, json, ipynb, jsonl" in text
+    assert [(each.kind, each.subject, each.thread) for each in chat.core.recorded] == [(Deed.EXPORTED, kind, stage.THREAD) for kind in ("json", "md", "md")]
+
+
+async def test_what_is_taken_back_and_what_goes_on_elsewhere_is_recorded(chat: Played) -> None:
+    await chat.lines("first", "second", "/undo", "/fork 1")
+    assert [(each.kind, each.subject, each.thread) for each in chat.core.recorded] == [
+        (Deed.FORKED, "/undo", stage.THREAD),
+        (Deed.FORKED, "terminal:b00b1e", stage.THREAD),
+    ]
 
 
 async def test_new_begins_another_conversation(chat: Played) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from adapters.common.commands import NAMES
 from adapters.console.commands import FORMATS, Commands
+from codeact_bot.types import Author
 from tests.adapters import stage
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -18,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_the_commands_are_documented(tmp_path: Path) -> None:
     page = (DOCS / "terminal.md").read_text()
-    commands = Commands(desk=stage.Stage(stage.play_every_kind), console=Console(file=io.StringIO()), thread=stage.THREAD, saved=tmp_path)
+    commands = Commands(desk=stage.Stage(stage.play_every_kind), console=Console(file=io.StringIO()), thread=stage.THREAD, author=Author(id="1", name="Ada"), saved=tmp_path)
     assert set(re.findall(r"^\| `(/\w+)", page, re.MULTILINE)) == {command.name for command in commands.all}
     assert all(f"`{kind}`" in page for kind in FORMATS)
 

@@ -82,6 +82,7 @@ def test_ctrl_c_stops_the_run_and_not_the_program(endless: Terminal) -> None:
     endless.type(f"/quit{ENTER}")
     assert endless.wait_end() == 0
     assert "LEFT after 2: ['go', 'again']" in endless.text
+    assert "RECORDED ['stopped Ada terminal:4f1c9a', 'stopped Ada terminal:4f1c9a']" in endless.text
 
 
 def test_ctrl_c_gives_up_a_command_that_hangs(endless: Terminal) -> None:
