@@ -41,6 +41,8 @@ SCHEDULE_SECONDS = 1.0
 """How often to look for schedules that are due."""
 RETAIN_SECONDS = 300.0
 """How often to look for what is kept long enough."""
+TALLY_SECONDS = 60.0
+"""How often to look for weeks whose runs can be added up for good."""
 REAP_SECONDS = 300.0
 """How often to look for sandboxes of dead workers."""
 
@@ -113,6 +115,7 @@ async def open_app(settings: Settings, progress: Progress, *, strangers: bool = 
         clock.every(HIBERNATE_SECONDS, lambda: sessions.hibernate(settings.hibernate_minutes * 60), "hibernate")
         clock.every(REAP_SECONDS, sandbox.reap, "reap")
         clock.every(RETAIN_SECONDS, lambda: retain(store, settings.retention), "retain")
+        clock.every(TALLY_SECONDS, store.tally, "tally")
         await stack.enter_async_context(clock)
         yield App(
             settings=settings,

@@ -171,7 +171,16 @@ class Ledger(Protocol):
         """List runs, newest first, at most 1,000; `query.cursor` goes on after an earlier page."""
 
     async def totals(self, query: Query, by: By) -> Sequence[Total]:
-        """Add up the ended runs that a query finds (its limit does not count), the largest number of runs first, days in order; at most 1,000."""
+        """Add up the ended runs that a query finds (its limit does not count), the largest number of runs first, days in order; at most 1,000.
+
+        Raises QueryInvalid where words or a cost are asked for that more than 5,000 runs fit.
+        """
+
+    async def tally(self) -> int:
+        """Keep the sums of the weeks that are over, so that totals need not read their runs; returns how many weeks were added up.
+
+        Totals are the same with and without. Safe in several workers at once, and after a crash.
+        """
 
 
 class Keeping(Protocol):
@@ -420,7 +429,10 @@ class Auditing(Protocol):
         """List runs, newest first, at most 1,000. Raises QueryInvalid for a cursor that is none."""
 
     async def totals(self, query: Query, by: By) -> Sequence[Total]:
-        """Add up the ended runs that a query finds, the largest number of runs first, days in order; at most 1,000."""
+        """Add up the ended runs that a query finds, the largest number of runs first, days in order; at most 1,000.
+
+        Raises QueryInvalid where words or a cost are asked for that too many runs fit.
+        """
 
     async def records(self, trail: Trail) -> RecordPage:
         """List records, newest first, at most 1,000. Raises QueryInvalid for a cursor that is none."""

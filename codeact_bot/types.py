@@ -423,6 +423,8 @@ class By(StrEnum):
     MODEL = "model"
     DAY = "day"
     """The day in UTC on which the runs began: `2026-11-24`."""
+    ERROR = "error"
+    """The types of the errors on the way; a run counts for each of its own, and one without errors for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -471,7 +473,7 @@ class ErrorCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """What the ended runs of one person, channel, platform, model or day come to."""
+    """What the ended runs of one person, channel, platform, model, day or type of error come to."""
 
     name: str
     runs: int
@@ -487,7 +489,7 @@ class Total:
     tokens: int
     cost: float
     errors: tuple[ErrorCount, ...] = ()
-    """The ten most frequent types."""
+    """The fifty most frequent types."""
 
     @property
     def success(self) -> float:

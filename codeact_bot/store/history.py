@@ -9,6 +9,7 @@ from codeact_bot.errors import ThreadNotFound
 from codeact_bot.store import documents, queries, records, rows
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
+from codeact_bot.store.tallies import Tallies
 from codeact_bot.types import Incoming, Query, Step, Thread, ThreadId, Turn
 
 
@@ -26,6 +27,7 @@ class History:
         """Take the driver's database."""
         self._database = database
         self._threads, self._turns, self._steps = (database[name] for name in ("threads", "turns", "steps"))
+        self._tallies = Tallies(database)
 
     async def _settled(self, thread: ThreadId, fields: Document) -> Document | None:
         """Return some fields of a thread, after bringing a turn that has ended into the history."""
@@ -41,7 +43,11 @@ class History:
         steps = await self._steps_of({opened["turn"]: rows.versions(opened)})
         incoming = documents.decode(Incoming, row["incoming"])
         ended = rows.ended(incoming, row["started"], opened, steps.get(opened["turn"], ()))
-        await self._turns.update_one({"_id": opened["turn"], "state": "open"}, {"$set": ended})
+
+        async def end(turn: Document) -> int | None:
+            return (await self._turns.update_one(turn, {"$set": ended})).matched_count or None
+
+        await self._tallies.changing(row["started"], {"_id": row["_id"], "state": "open"}, end)
         if steps:
             await self._steps.delete_many({"turn": opened["turn"], "_id": {"$nin": rows.versions(opened)}})
         await self._threads.update_one({"_id": thread, "open.turn": opened["turn"]}, queries.pop(incoming))
@@ -60,10 +66,16 @@ class History:
     async def undo(self, thread: ThreadId) -> Turn | None:
         """Mark the last ended turn as undone and return it; None where there is none."""
         await self._settled(thread, {"_id": 1})
-        found = await self._turns.find_one_and_update(
-            {"thread": thread, "state": "ended"}, {"$set": {"state": "undone"}}, sort=[("number", -1)]
-        )
-        return (await self._whole([found]))[0] if found else None
+
+        async def take_out(turn: Document) -> Document | None:
+            found: Document | None = await self._turns.find_one_and_update(turn, {"$set": {"state": "undone"}})
+            return found
+
+        while (last := await self._turns.find_one({"thread": thread, "state": "ended"}, {"started": 1}, sort=[("number", -1)])) is not None:
+            found = await self._tallies.changing(last["started"], {"_id": last["_id"], "state": "ended"}, take_out)
+            if found is not None:
+                return (await self._whole([found]))[0]
+        return None
 
     @reaching
     async def thread(self, thread: ThreadId) -> Thread:

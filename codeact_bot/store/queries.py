@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,6 +55,7 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
         ((("at", 1),), False),
         *((((field, 1), ("_id", -1)), False) for field in ("kind", "content.author.id", "content.thread", "content.turn")),
     ),
+    "tallies": (((("week", 1),), False),),
     "files.files": (((("filename", 1),), True),),
     "files.chunks": (((("files_id", 1), ("n", 1)), True),),
     "snapshots.files": (((("filename", 1),), True),),
@@ -220,6 +222,12 @@ def found(query: Query) -> Document:
 def ran(query: Query) -> Document:
     """Match the turns of a query that ran where they are: those that a fork took along cost nothing again."""
     return found(query) | {"fact_cost": {"$gte": max(query.min_cost, 0.0)}}
+
+
+def counted(query: Query) -> Document:
+    """Match the runs of a query that have ended; how they did is read from the facts, too, which one index has all of."""
+    ending = {"fact_ending": query.ending.value} if query.ending else {}
+    return ran(replace(query, ending=None)) | ending | {"state": "ended"}
 
 
 def _facts(query: Query) -> Document:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from codeact_bot.errors import QueryInvalid
 from codeact_bot.redaction import Redactor
-from codeact_bot.store import chain, cursors, records, totals
+from codeact_bot.store import cells, chain, cursors, records, totals
 from codeact_bot.store.documents import Document
 from codeact_bot.store.remembered import RememberedTurn
 from codeact_bot.types import By, Entry, Query, Receipt, Record, RecordPage, RunPage, Total, Trail
@@ -59,8 +60,15 @@ class RememberedAudit:
         return RunPage(runs=tuple(each.run() for _, each in found[:limit]), cursor=cursors.run(found[limit - 1][0]) if len(found) > limit else "")
 
     async def totals(self, query: Query, by: By) -> Sequence[Total]:
-        """Add up the ended runs that a query finds, the largest number of runs first, days in order; at most 1,000."""
-        return totals.add((each.run() for each in self._every() if each.turn.outcome and each.matches(query) and not each.copied), by)
+        """Add up the ended runs that a query finds. Raises QueryInvalid for words or a cost that too many runs fit."""
+        found = [each.run() for each in self._every() if each.turn.outcome and each.matches(query) and not each.copied]
+        if cells.filters_of(query) is None and len(found) > totals.SINGLY:
+            raise QueryInvalid(totals.TOO_MANY)
+        return totals.add(found, by)
+
+    async def tally(self) -> int:
+        """Keep no sums: what is remembered is added up each time."""
+        return 0
 
 
 def _place(turn: RememberedTurn) -> tuple[cursors.Place, RememberedTurn]:

@@ -59,7 +59,7 @@ class Retaining(SignIns, Audit):
         return {ThreadId(each["_id"]) async for each in self._threads.find({"hold": True}, {"_id": 1})}
 
     async def _batch(self, match: Document, without: Sequence[str]) -> list[Document]:
-        cursor = self._turns.find(match | {"thread": {"$nin": without}}, {"thread": 1, "incoming": 1}).sort("started", 1).limit(BATCH)
+        cursor = self._turns.find(match | {"thread": {"$nin": without}}, {"thread": 1, "incoming": 1, "started": 1}).sort("started", 1).limit(BATCH)
         return [each async for each in cursor]
 
     @reaching
@@ -67,7 +67,7 @@ class Retaining(SignIns, Audit):
         """Remove all that a person asked in conversations whose ids begin with a prefix, and what came of it."""
         begins = {"$regex": f"^{re.escape(prefix)}"}
         match = {"people": documents.encode(records.fold(person)), "incoming.author.id": documents.encode(person), "thread": begins}
-        turns = [each async for each in self._turns.find(match, {"thread": 1, "incoming": 1})]
+        turns = [each async for each in self._turns.find(match, {"thread": 1, "incoming": 1, "started": 1})]
         waiting = self._threads.find({"people": documents.encode(person), "_id": begins}, {"_id": 1})
         threads = dict.fromkeys([ThreadId(each["thread"]) for each in turns] + [ThreadId(each["_id"]) async for each in waiting])
         found = Erased()
@@ -95,10 +95,15 @@ class Retaining(SignIns, Audit):
         count = await self._redact({"content.turn": {"$in": names}, "content": {"$ne": None}}, reason)
         await self._unlink([*(row["incoming"] for row in turns), *gone], names)
         for row in turns:
-            before = await self._turns.find_one_and_delete({"_id": row["_id"]}, projection={"snapshot": 1})
+            before = await self._tallies.changing(row["started"], {"_id": row["_id"]}, self._remove)
             await self._drop((before or {}).get("snapshot"))
         left = 0 if taken is None else await self._leave(thread, owner, [each["id"] for each in gone], names, stateless=bool(person))
         return Erased(turns=len(turns), messages=len(gone), threads=left, records=count)
+
+    async def _remove(self, turn: Document) -> Document | None:
+        """Remove a turn; returns what names its state."""
+        found: Document | None = await self._turns.find_one_and_delete(turn, projection={"snapshot": 1})
+        return found
 
     async def _unlink(self, messages: Iterable[Document], turns: Sequence[str]) -> None:
         """Remove the steps of turns, and note all bytes that they and the messages refer to as perhaps used no more."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
-from codeact_bot.store import cursors, queries, records, rows, totals
+from pymongo.errors import ExecutionTimeout
+
+from codeact_bot.errors import QueryInvalid
+from codeact_bot.store import cells, cursors, queries, records, rows, totals
 from codeact_bot.store.outages import reaching
+from codeact_bot.store.tallies import Tallies
 from codeact_bot.types import By, Query, RunPage, Total
 
 FIELDS = ("thread", "number", "started", "ended", "outcome.ending", "incoming.author", "incoming.text")
@@ -19,6 +23,7 @@ class Runs:
 
     where: str
     """The server's address, as errors may show it."""
+    _tallies: Tallies
 
     def __init__(self, database: Any) -> None:
         """Take the driver's database."""
@@ -38,13 +43,33 @@ class Runs:
 
     @reaching
     async def totals(self, query: Query, by: By) -> Sequence[Total]:
-        """Add up the ended runs that a query finds, the largest number of runs first, days in order; at most 1,000."""
-        match = queries.ran(query) | {"state": "ended"}
-        groups = self._ended.aggregate(totals.sums(match, by), **_hint(query))
-        return totals.read([each async for each in groups], by)
+        """Add up the ended runs that a query finds, the largest number of runs first, days in order; at most 1,000.
+
+        Whole weeks come from the sums that are kept of them. Raises QueryInvalid for words or a cost that too many runs fit.
+        """
+        filters, time = cells.filters_of(query), (query.since, query.until)
+        limit = totals.SINGLY + 1 if filters is None else None
+        sums, spans = (totals.Sums(by), [time]) if filters is None else await self._tallies.kept(filters, time, by)
+        count = 0
+        for since, until in spans:
+            part = replace(query, since=since, until=until)
+            steps = totals.pipeline(queries.counted(part), by, limit)
+            try:
+                async for group in self._ended.aggregate(steps, maxTimeMS=round(totals.SECONDS * 1000), **_hint(query)):
+                    count += totals.read(sums, group)
+            except ExecutionTimeout:
+                raise QueryInvalid(totals.TOO_LONG) from None
+        if limit is not None and count >= limit:
+            raise QueryInvalid(totals.TOO_MANY)
+        return sums.totals()
+
+    @reaching
+    async def tally(self) -> int:
+        """Keep the sums of the weeks that are over, so that totals need not read their runs; returns how many weeks were added up."""
+        return await self._tallies.make()
 
 
 def _hint(query: Query) -> dict[str, Any]:
     """Name the index that alone answers for a query, where one does."""
-    elsewhere = query.thread or query.prefix or query.person or query.error or query.text or query.ending
+    elsewhere = query.thread or query.prefix or query.person or query.error or query.text or query.min_cost > 0
     return {} if elsewhere else {"hint": "_".join(f"{field}_{way}" for field, way in queries.FACTS)}
