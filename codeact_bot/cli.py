@@ -95,7 +95,7 @@ def _audit(audit: argparse.ArgumentParser) -> None:
     audit.add_argument("--since", metavar="WHEN", type=when, help="a date (2026-11-01) or an age (90m, 12h, 7d)")
     audit.add_argument("--until", metavar="WHEN", type=when, help="likewise")
     audit.add_argument("--limit", metavar="N", type=positive, default=50, help="lines of a page, 1,000 at most (default 50)")
-    audit.add_argument("--by", choices=["person", "channel", "platform", "model", "day"], default="day", help="totals: by what (default day)")
+    audit.add_argument("--by", choices=["person", "channel", "platform", "model", "day", "error"], default="day", help="totals: by what")
     audit.add_argument("--kind", metavar="KIND", type=deed, help="records: only of this kind, such as refused or exported")
     audit.add_argument("--format", choices=["csv", "jsonl", "parquet"], default="csv", help="export: default csv")
     audit.add_argument("-o", "--output", metavar="FILE", help="export: default standard output")

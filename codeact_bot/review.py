@@ -126,7 +126,7 @@ def _record(record: Record) -> Sequence[str]:
 
 
 async def totals(store: Store, arguments: argparse.Namespace) -> int:
-    """Add runs up by person, channel, platform, model or day."""
+    """Add runs up by person, channel, platform, model, day or type of error."""
     by, wanted = By(arguments.by), query(arguments)
     found = await store.totals(replace(wanted, since=wanted.since or (wanted.until or now()) - MONTH), by)
     _print((str(by), *SUMS), [_total(each) for each in found], "Nothing matches.")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,16 +18,27 @@ from codeact_bot.store import documents, records
 from codeact_bot.store.totals import ADDED, Kept, Sums
 from codeact_bot.types import By, Ending, Query
 
-MANY = 100
+MANY = 50
 """Runs of one week that are not to be read again for each question."""
 FIELDS = ("people", "errors", *(f"fact_{each.name}" for each in fields(records.Facts)))
 """What is read of a turn to add it up."""
+PRESSURE = 6
+"""How hard to try to write sums in few bytes, from 1 to 9."""
 WEEK = timedelta(days=7)
 
 Filters = tuple[tuple[str, str], ...]
 """Names and values, in the order of the names."""
-Span = tuple[datetime | None, datetime | None]
-"""A time from its beginning to before its end; None does not restrict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A time whose runs are to be read."""
+
+    since: datetime | None
+    until: datetime | None
+    """Its end, not included; None does not restrict."""
+    few: bool = False
+    """Whether few runs fit the filters there: its weeks are added up, and have no sums of them."""
 
 
 def week_of(at: datetime) -> str:
@@ -49,15 +61,19 @@ def weeks(first: datetime, last: datetime) -> Iterator[str]:
         begins += WEEK
 
 
-def between(kept: Sequence[str], since: datetime | None, until: datetime | None) -> list[Span]:
-    """Return what is left of a time without some of its weeks, which are in order."""
+def between(kept: Mapping[str, bool], since: datetime | None, until: datetime | None) -> list[Span]:
+    """Return what is left of a time without the weeks within it whose sums are there; of the others that are named, few runs fit."""
     spans: list[Span] = []
-    for begins, ends in map(bounds, kept):
+    for week in sorted(kept):
+        begins, ends = bounds(week)
         if since is None or since < begins:
-            spans.append((since, begins))
+            spans.append(Span(since=since, until=begins))
+        if not kept[week]:
+            joined = spans.pop().since if spans and spans[-1].few and spans[-1].until == begins else begins
+            spans.append(Span(since=joined, until=ends, few=True))
         since = ends
     if since is None or until is None or since < until:
-        spans.append((since, until))
+        spans.append(Span(since=since, until=until))
     return spans
 
 
@@ -71,7 +87,7 @@ def filters_of(query: Query) -> Filters | None:
         "error": records.fold(query.error),
         "model": query.model,
         "person": records.fold(query.person),
-        "platform": query.platform,
+        "platform": "" if query.channel.partition(":")[0] == query.platform else query.platform,
     }
     return tuple((name, documents.encode(value)) for name, value in given.items() if value)
 
@@ -81,7 +97,7 @@ def key(filters: Filters) -> str:
     return hashlib.sha256(json.dumps(filters).encode()).hexdigest()[:32]
 
 
-def cells(rows: Sequence[Mapping[str, Any]]) -> dict[Filters, dict[str, Kept]]:
+def cells(rows: Sequence[Mapping[str, Any]]) -> dict[Filters, dict[str, bytes]]:
     """Add up the runs of a week, for every combination of filters that many of them fit."""
     wanted = [_values(row) for row in rows]
     counts = Counter(each for values in wanted for each in values)
@@ -101,14 +117,26 @@ def _values(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _combinations(values: Sequence[tuple[str, str]]) -> Iterator[Filters]:
-    """Return all combinations with one value of each name at most."""
+    """Return all combinations with one value of each name at most; a channel says on which platform it is."""
     made: list[Filters] = [()]
-    for value in values:
-        made += [(*each, value) for each in made if not each or each[-1][0] != value[0]]
+    for name, value in values:
+        others = (each for each in made if name != "platform" or not each or each[0][0] != "channel")
+        made += [(*each, (name, value)) for each in others if not each or each[-1][0] != name]
     return iter(made)
 
 
-def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[str, Kept]:
+def pack(sums: Sums) -> bytes:
+    """Write sums as they are kept, in a tenth of the bytes."""
+    return zlib.compress(json.dumps(sums.kept()).encode(), PRESSURE)
+
+
+def unpack(data: bytes) -> Kept:
+    """Read sums that are kept."""
+    kept: Kept = json.loads(zlib.decompress(data))
+    return kept
+
+
+def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     made = {by: Sums(by) for by in By}
     for row in rows:
         ending, failures = row["fact_ending"], row.get("fact_failures", "").splitlines()
@@ -116,4 +144,4 @@ def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[str, Kept]:
         values = [1, *(int(ending == each.value) for each in Ending), repairs, *(row[f"fact_{name}"] for name in ADDED)]
         for by, sums in made.items():
             sums.add("" if by is By.ERROR else row.get(f"fact_{by}") or "", failures, values)
-    return {str(by): documents.encode(sums.kept()) for by, sums in made.items()}
+    return {str(by): pack(sums) for by, sums in made.items()}

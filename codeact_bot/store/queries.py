@@ -225,9 +225,16 @@ def ran(query: Query) -> Document:
 
 
 def counted(query: Query) -> Document:
-    """Match the runs of a query that have ended; how they did is read from the facts, too, which one index has all of."""
+    """Match the runs of a query that have ended."""
+    return ran(query) | {"state": "ended"}
+
+
+def counted_by_facts(query: Query) -> Document | None:
+    """Match the same, from `FACTS` alone; None where it does not tell."""
+    if query.thread or query.prefix or query.person or query.error or query.text:
+        return None
     ending = {"fact_ending": query.ending.value} if query.ending else {}
-    return ran(replace(query, ending=None)) | ending | {"state": "ended"}
+    return counted(replace(query, ending=None)) | ending
 
 
 def _facts(query: Query) -> Document:

@@ -10,11 +10,15 @@ from pymongo.errors import ExecutionTimeout
 
 from codeact_bot.errors import QueryInvalid
 from codeact_bot.store import cells, cursors, queries, records, rows, totals
+from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
 from codeact_bot.store.tallies import Tallies
+from codeact_bot.store.totals import Sums
 from codeact_bot.types import By, Query, RunPage, Total
 
 FIELDS = ("thread", "number", "started", "ended", "outcome.ending", "incoming.author", "incoming.text")
+FACTS = "_".join(f"{field}_{way}" for field, way in queries.FACTS)
+"""The name of the index that alone has all that totals add up."""
 SUMMARY = dict.fromkeys((*FIELDS, *(rows.FACT + each.name for each in fields(records.Facts))), 1)
 
 
@@ -47,29 +51,31 @@ class Runs:
 
         Whole weeks come from the sums that are kept of them. Raises QueryInvalid for words or a cost that too many runs fit.
         """
-        filters, time = cells.filters_of(query), (query.since, query.until)
-        limit = totals.SINGLY + 1 if filters is None else None
-        sums, spans = (totals.Sums(by), [time]) if filters is None else await self._tallies.kept(filters, time, by)
-        count = 0
-        for since, until in spans:
-            part = replace(query, since=since, until=until)
-            steps = totals.pipeline(queries.counted(part), by, limit)
-            try:
-                async for group in self._ended.aggregate(steps, maxTimeMS=round(totals.SECONDS * 1000), **_hint(query)):
-                    count += totals.read(sums, group)
-            except ExecutionTimeout:
-                raise QueryInvalid(totals.TOO_LONG) from None
-        if limit is not None and count >= limit:
-            raise QueryInvalid(totals.TOO_MANY)
+        filters = cells.filters_of(query)
+        if filters is None:
+            sums = Sums(by)
+            if await self._add(sums, queries.counted(query), by, limit=totals.SINGLY + 1) > totals.SINGLY:
+                raise QueryInvalid(totals.TOO_MANY)
+            return sums.totals()
+        sums, spans = await self._tallies.kept(filters, query.since, query.until, by)
+        for span in spans:
+            part = replace(query, since=span.since, until=span.until)
+            facts = None if span.few else queries.counted_by_facts(part)
+            await self._add(sums, facts or queries.counted(part), by, hint=FACTS if facts else None)
         return sums.totals()
+
+    async def _add(self, sums: Sums, match: Document, by: By, *, limit: int | None = None, hint: str | None = None) -> int:
+        """Add up runs one by one; returns how many those were. Raises QueryInvalid where that takes too long."""
+        count, chosen = 0, {"hint": hint} if hint else {}
+        groups = self._ended.aggregate(totals.pipeline(match, by, limit), maxTimeMS=round(totals.SECONDS * 1000), **chosen)
+        try:
+            async for group in groups:
+                count += totals.read(sums, group)
+        except ExecutionTimeout:
+            raise QueryInvalid(totals.TOO_LONG) from None
+        return count
 
     @reaching
     async def tally(self) -> int:
         """Keep the sums of the weeks that are over, so that totals need not read their runs; returns how many weeks were added up."""
         return await self._tallies.make()
-
-
-def _hint(query: Query) -> dict[str, Any]:
-    """Name the index that alone answers for a query, where one does."""
-    elsewhere = query.thread or query.prefix or query.person or query.error or query.text or query.min_cost > 0
-    return {} if elsewhere else {"hint": "_".join(f"{field}_{way}" for field, way in queries.FACTS)}

@@ -103,17 +103,16 @@ class Tallies:
             await self._tallies.delete_many({"_id": {"$in": [row["_id"] for row in rows]}})
         return int(kept.matched_count)
 
-    async def kept(self, filters: Filters, time: Span, by: By) -> tuple[Sums, list[Span]]:
+    async def kept(self, filters: Filters, since: datetime | None, until: datetime | None, by: By) -> tuple[Sums, list[Span]]:
         """Return the sums of the weeks within a time that are kept, and what is left of the time."""
-        since, until = time
         made = {each["_id"]: each["sums"] async for each in self._weeks.find({"sums": {"$gt": ""}}, {"sums": 1})}
         within = {week: token for week, token in made.items() if _within(week, since, until)}
         names = [_name(week, token, filters) for week, token in within.items()]
-        sums, found = Sums(by), []
+        sums, found = Sums(by), dict.fromkeys(within, False)
         async for each in self._tallies.find({"_id": {"$in": names}}, {"week": 1, f"groups.{by}": 1}):
-            sums.merge(each["groups"][str(by)])
-            found.append(each["week"])
-        return sums, cells.between(sorted(found), since, until)
+            sums.merge(cells.unpack(each["groups"][str(by)]))
+            found[each["week"]] = True
+        return sums, cells.between(found, since, until)
 
 
 def _within(week: str, since: datetime | None, until: datetime | None) -> bool:
