@@ -64,7 +64,17 @@ def _markdown() -> MarkdownIt:
     made.add_render_rule("fence", _fence)
     made.add_render_rule("table_open", lambda *_: '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>\n')
     made.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    for cell in ("th_open", "td_open"):
+        made.add_render_rule(cell, _cell_open)
     return made
+
+
+def _cell_open(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+    """Open a cell; its side is said by a class, since the pages' policy lets no style in."""
+    side = str(tokens[index].attrs.pop("style", "")).rpartition(":")[2]
+    if side in ("right", "center"):
+        tokens[index].attrs["class"] = {"right": "number", "center": "middle"}[side]
+    return renderer.renderToken(tokens, index, options, env)
 
 
 def _fence(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:

@@ -117,3 +117,12 @@ async def test_the_list_is_narrowed_by_platform_and_state(world: World, page: Pa
         await page.select_option("#platform", "")
         await page.select_option("#state", "answered")
         await expect(rows).to_have_count(3)
+
+
+async def test_a_table_in_an_answer_has_its_numbers_at_the_right(world: World, page: Page) -> None:
+    async with world.site(["| region | total | share |\n|:--|--:|:-:|\n| north | 36.50 | 61% |\n"]):
+        await page.goto(world.links[0])
+        await ask(page, "By region?")
+        await answers(page, 1)
+        sides = await page.locator(".answer td").evaluate_all("cells => cells.map(cell => getComputedStyle(cell).textAlign)")
+        assert sides == ["left", "right", "center"]
