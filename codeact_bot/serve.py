@@ -8,7 +8,9 @@ import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
 
 from codeact_bot import log
 from codeact_bot.app import App, open_app
@@ -19,6 +21,9 @@ from codeact_bot.service import Service
 from codeact_bot.settings import Settings, load
 from codeact_bot.site import installed, operations, web
 from codeact_bot.types import Preparing
+
+if TYPE_CHECKING:
+    from codeact_bot.watch import Porter
 
 NOTHING_TO_SERVE = (
     "There is nothing to serve: no chat platform is configured, and CODEACT_WEB is off. For Slack set SLACK_BOT_TOKEN and SLACK_APP_TOKEN "
@@ -35,20 +40,40 @@ async def serve() -> int:
     settings = load()
     log.configure(settings.log_level, form=settings.log_format)
     check(settings)
-    async with open_app(settings, say_progress) as app:
-        listening = adapters(settings, StoreDesk(app.store, settings.time_zone), app.watch)
-        service = app.service(*listening)
-        app.run_schedules(service, *listening)
-        say(_opening(app, listening))
-        try:
-            async with operations(settings, app.watch) as address:
-                if address:
-                    say(f"Health and metrics at {address}")
-                with leaving(service, settings.grace_seconds):
-                    await service.run()
-        except* CodeactError as errors:
-            raise first(errors) from None
+    porter = make_porter() if settings.operations else None
+    async with operations(settings, porter) as address:
+        if address:
+            say(f"Health and metrics at {address}")
+        async with open_app(settings, partial(_progress, porter)) as app:
+            with porter.asking(app.watch) if porter else nullcontext():
+                await _answer(settings, app)
     return 0
+
+
+def make_porter() -> Porter:
+    """Make what answers for the worker from its first moment."""
+    from codeact_bot.watch import Porter
+
+    return Porter()
+
+
+def _progress(porter: Porter | None, step: Preparing) -> None:
+    if porter is not None:
+        porter.tell(step)
+    say_progress(step)
+
+
+async def _answer(settings: Settings, app: App) -> None:
+    """Answer on all platforms until told to stop."""
+    listening = adapters(settings, StoreDesk(app.store, settings.time_zone), app.watch)
+    service = app.service(*listening)
+    app.run_schedules(service, *listening)
+    say(_opening(app, listening))
+    try:
+        with leaving(service, settings.grace_seconds):
+            await service.run()
+    except* CodeactError as errors:
+        raise first(errors) from None
 
 
 @contextmanager

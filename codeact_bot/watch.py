@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
+
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from codeact_bot.delivery import prefixes
 from codeact_bot.errors import CodeactError
@@ -14,7 +18,7 @@ from codeact_bot.metrics import Measures
 from codeact_bot.ports import ChatAdapter, Sandbox, Store
 from codeact_bot.service import Service
 from codeact_bot.sessions import Sessions
-from codeact_bot.types import Backlog, Check
+from codeact_bot.types import Backlog, Check, Preparing
 
 T = TypeVar("T")
 
@@ -25,6 +29,9 @@ PATIENCE = 5.0
 FRESH = 1.0
 """Seconds for which an answer is given again, however often somebody asks."""
 SILENT = "It did not answer within {:.0f} s. Look into its log, and whether its machine is overloaded."
+
+WAIT = "Wait until it listens."
+STOPPING = Check(name="worker", ok=False, text="stopping", remedy="It was told to stop. Start it again when you need it.")
 
 
 class Question:
@@ -66,6 +73,36 @@ class Question:
             await asyncio.wait([self._asking])
 
 
+class Porter:
+    """Answers for a worker from its first moment: that it is being opened, then what its warden says; implements Watch."""
+
+    def __init__(self) -> None:
+        """Begin with nothing open."""
+        self._warden: Warden | None = None
+        self._check = Check(name="worker", ok=False, text="starting", remedy=WAIT)
+
+    def tell(self, step: Preparing) -> None:
+        """Take what slow first-time work goes on."""
+        self._check = replace(self._check, text=f"starting: {step.label}")
+
+    @contextmanager
+    def asking(self, warden: Warden | None) -> Iterator[None]:
+        """Let a warden answer while the body lasts; after it the worker is being closed."""
+        self._warden = warden
+        try:
+            yield
+        finally:
+            self._warden, self._check = None, STOPPING
+
+    async def ready(self) -> Sequence[Check]:
+        """Whether the worker can take in messages and answer them, line by line."""
+        return [self._check] if self._warden is None else await self._warden.ready()
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """All measures as Prometheus reads them, and their content type; none while nothing is open."""
+        return (b"", CONTENT_TYPE_LATEST) if self._warden is None else await self._warden.metrics()
+
+
 class Warden:
     """Looks after one worker; implements Watch."""
 
@@ -97,9 +134,9 @@ class Warden:
 
     def _worker(self) -> Check:
         if self._service is None:
-            return Check(name="worker", ok=False, text="starting", remedy="Wait until it listens.")
+            return Check(name="worker", ok=False, text="starting", remedy=WAIT)
         if self._service.leaving.is_set():
-            return Check(name="worker", ok=False, text="stopping", remedy="It was told to stop. Start it again when you need it.")
+            return STOPPING
         return Check(name="worker", ok=True, text="working")
 
     async def _ask_store(self) -> Check:
