@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import fields
@@ -166,6 +167,12 @@ class Settings(BaseSettings):
             raise ValueError(f"there is no time zone {value!r}; write one such as Europe/Berlin")
         return value
 
+    @field_validator("people", "access", "retention", mode="before")
+    @classmethod
+    def _parts(cls, value: object) -> object:
+        """Read lists and tables, which pydantic-settings leaves as they are written where they are inside of a dataclass."""
+        return {name: _json(part) for name, part in value.items()} if isinstance(value, dict) else value
+
     @field_validator("retention")
     @classmethod
     def _ages(cls, value: Retention) -> Retention:
@@ -206,6 +213,16 @@ def load(**overrides: object) -> Settings:
     except ValidationError as error:
         lines = [f"  {variable(item['loc'])}: {item['msg'].lower()}" for item in error.errors(include_input=False)]
         raise ConfigurationInvalid("These settings are not valid; see docs/settings.md.\n" + "\n".join(lines)) from None
+
+
+def _json(part: object) -> object:
+    """Return what a JSON list or table says; anything else as it is."""
+    if not isinstance(part, str) or not part.strip().startswith(("[", "{")):
+        return part
+    try:
+        return json.loads(part)
+    except ValueError:
+        return part
 
 
 def variable(location: tuple[int | str, ...]) -> str:

@@ -83,3 +83,35 @@ def test_secrets_are_named_by_their_variables(monkeypatch):
     monkeypatch.setenv("CODEACT_MONGO_URL", "mongodb://user:hunter%402@host")
     wanted = {"OPENAI_API_KEY": "sk-secret", "CODEACT_MONGO_URL": "mongodb://user:hunter%402@host", "CODEACT_MONGO_URL's password": "hunter@2"}
     assert load().secrets() == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("CODEACT_PEOPLE__ALLOW", '["@example.org", "sub:4711"]', lambda settings: settings.people.allow == ("@example.org", "sub:4711")),
+        ("CODEACT_PEOPLE__AUDITORS", '["ann@example.org"]', lambda settings: settings.people.auditors == ("ann@example.org",)),
+        ("CODEACT_PEOPLE__ADMINS", ' ["root@example.org"]', lambda settings: settings.people.admins == ("root@example.org",)),
+        ("CODEACT_ACCESS__ALLOW", '["slack:channel:C1"]', lambda settings: settings.access.allow == ("slack:channel:C1",)),
+        ("CODEACT_ACCESS__DENY", '["slack:user:U1"]', lambda settings: settings.access.deny == ("slack:user:U1",)),
+        ("CODEACT_ACCESS__ADMINS", "[]", lambda settings: settings.access.admins == ()),
+        ("CODEACT_RETENTION__PLATFORMS", '{"slack": 90, "discord": 30}', lambda settings: settings.retention.platforms == {"slack": 90, "discord": 30}),
+        ("CODEACT_RETENTION__DAYS", "7.5", lambda settings: settings.retention.days == 7.5),
+        ("CODEACT_PEOPLE", '{"allow": ["*"]}', lambda settings: settings.people.allow == ("*",)),
+    ],
+)
+@pytest.mark.parametrize("file", [False, True])
+def test_lists_and_tables_are_read_as_they_are_documented(monkeypatch, tmp_path, name, value, found, file):
+    monkeypatch.chdir(tmp_path)
+    if file:
+        (tmp_path / ".env").write_text(f"{name}='{value}'\n")
+    else:
+        monkeypatch.setenv(name, value)
+    assert found(load())
+
+
+@pytest.mark.parametrize("value", ["@example.org", '["@example.org"', '{"a": 1}', "[1]"])
+def test_what_is_no_list_of_texts_is_refused(monkeypatch, tmp_path, value):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CODEACT_PEOPLE__ALLOW", value)
+    with pytest.raises(ConfigurationInvalid, match="CODEACT_PEOPLE__ALLOW"):
+        load()
