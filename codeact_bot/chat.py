@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,6 +22,7 @@ from codeact_bot.screen import Screen
 from codeact_bot.settings import Settings, load
 from codeact_bot.site import installed, open_browser, web
 from codeact_bot.types import Author, Ending, Entry, File, Fork, ThreadId, Turn
+from codeact_bot.user import user
 
 if TYPE_CHECKING:
     from adapters.web import WebAdapter
@@ -142,7 +142,7 @@ async def _adapter(
     )
     return ConsoleAdapter(
         thread=ThreadId(thread) if thread else new_thread(PLATFORM),
-        author=Author(id=getpass.getuser(), name=getpass.getuser()),
+        author=Author(id=user(), name=user()),
         desk=TerminalDesk(app),
         about=about,
         saved=app.settings.data / "files",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from codeact_bot.ports import Store
 from codeact_bot.screen import Screen
 from codeact_bot.settings import load
 from codeact_bot.types import Author, By, Deed, Ending, Entry, Erased, Query, Record, Run, ThreadId, Total, Trail, now
+from codeact_bot.user import user
 from codeact_bot.verify import verify
 
 MONTH = timedelta(days=30)
@@ -212,7 +212,7 @@ def told(erased: Erased) -> Sequence[str]:
 
 def deed(kind: Deed, **fields: str) -> Entry:
     """Record that who runs this program did something."""
-    name = getpass.getuser()
+    name = user()
     given = {key: ThreadId(value) if key == "thread" else value for key, value in fields.items()}
     return Entry(kind=kind, author=Author(id=name, name=name), **given)  # type: ignore[arg-type]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import importlib.util
 import os
 import secrets
@@ -18,6 +17,7 @@ from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Watch
 from codeact_bot.settings import Settings
 from codeact_bot.types import Author
+from codeact_bot.user import user
 
 if TYPE_CHECKING:
     from adapters.web import Gate, Operations, WebAdapter
@@ -37,7 +37,7 @@ def web(settings: Settings, desk: Desk, announce: Callable[[str], None], watch: 
     from adapters.web import Site, WebAdapter
     from adapters.web.proxy import Proxies
 
-    owner = Author(id=getpass.getuser(), name=getpass.getuser())
+    owner = Author(id=user(), name=user())
     secret = settings.web_secret.get_secret_value() or kept_secret(settings.data / "web-secret")
     site = Site(
         at=settings.web,

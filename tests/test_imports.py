@@ -14,7 +14,7 @@ REDACTION = {"codeact_bot.redaction"}
 SERVICE = {"service", "sessions", "pool", "delivery", "keeper", "rebuild", "patience", "audit"}
 WATCHING = {"observers", "metrics", "telemetry", "watch"}
 TIMES = {"rhythm", "phrases", "schedule"}
-COMMANDS = {"review", "timetable", "tokens", "sign_ins", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
+COMMANDS = {"review", "timetable", "tokens", "sign_ins", "user", "cli", "chat", "archive", "doctor", "serve", "screen", "site", "api", "app"}
 HEAVY = ("docker", "openai", "motor", "pymongo", "rich", "prompt_toolkit", "pydantic", "asyncio")
 
 MODULES = sorted(path for package in ("codeact_bot", "adapters") for path in (ROOT / package).rglob("*.py"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,3 +72,11 @@ async def test_it_lives_from_the_start_and_is_ready_only_when_all_is_open(tmp_pa
             if process.returncode is None:
                 process.kill()
             await process.communicate()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody without a name")
+def test_somebody_without_a_name_has_a_number() -> None:
+    """As in an image: nothing in /etc/passwd knows the user."""
+    script = "import os; from codeact_bot.user import user; os.setuid(54321); print(user())"
+    said = subprocess.run([sys.executable, "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True)
+    assert said.stdout == "user-54321\n"
