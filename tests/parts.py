@@ -1,4 +1,4 @@
-"""The real parts that tests need, and whether each is here: docker, gvisor, mongo, bubblewrap, aimock, slack, chromium."""
+"""The real parts that tests need, and whether each is here: docker, gvisor, mongo, bubblewrap, aimock, slack, chromium, promtool."""
 
 from __future__ import annotations
 
@@ -116,6 +116,10 @@ def _chromium() -> str:
     return _try(CHROMIUM, "--version") if Path(CHROMIUM).exists() else f"{CHROMIUM} is not there; `make parts` installs it"
 
 
+def _promtool() -> str:
+    return _try("promtool", "--version") if shutil.which("promtool") else "promtool is not installed; `make parts` installs it"
+
+
 def _try(*command: str) -> str:
     try:
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
@@ -133,4 +137,5 @@ PROBES: dict[str, Callable[[], str]] = {
     "aimock": _aimock,
     "slack": _slack,
     "chromium": _chromium,
+    "promtool": _promtool,
 }
