@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codeact_bot.types import Ending, Execution, Malformed, RunCode, Status, Step, Table, Turn
+from codeact_bot.types import Ending, Execution, Malformed, Proposal, RunCode, Status, Step, Table, Turn
 
 _SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor
@@ -15,7 +15,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u070f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"
     "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
 )
-_ENDING_MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗", Ending.MISSED: "■"}
+_ENDING_MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗", Ending.MISSED: "■", Ending.APPROVAL: "?"}
 
 
 def clean(text: str) -> str:
@@ -78,6 +78,11 @@ def step_ok(step: Step) -> bool:
     return step.execution.status is Status.OK
 
 
+def step_mark(step: Step) -> str:
+    """A mark for how the step came out."""
+    return "?" if isinstance(step.action, Proposal) else "✓" if step_ok(step) else "✗"
+
+
 def step_summary(step: Step) -> str:
     """`step 2 · KeyError · 0.4 s · $0.0012`."""
     execution = step.execution
@@ -87,7 +92,7 @@ def step_summary(step: Step) -> str:
             parts.append(_failure(execution))
         parts.append(seconds_text(execution.seconds))
     elif not isinstance(step.action, RunCode):
-        parts += ["no code that could run"] if isinstance(step.action, Malformed) else []
+        parts += {Malformed: ["no code that could run"], Proposal: ["not run"]}.get(type(step.action), [])
         parts.append(seconds_text(step.completion.seconds))
     if step.completion.usage.cost:
         parts.append(cost_text(step.completion.usage.cost, estimated=step.completion.usage.estimated))

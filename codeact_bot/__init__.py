@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from codeact_bot.api import Agent, Result, run_sync
+    from codeact_bot.api import Agent, run_sync
     from codeact_bot.model.openai import OpenAIModel
     from codeact_bot.model.scripted import ScriptedModel
+    from codeact_bot.result import Result
     from codeact_bot.sandbox.docker import DockerSandbox
     from codeact_bot.sandbox.process import ProcessSandbox
     from codeact_bot.store.memory import MemoryStore
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "codeact_bot.api": ("Agent", "Result", "run_sync"),
+    "codeact_bot.api": ("Agent", "run_sync"),
     "codeact_bot.model.openai": ("OpenAIModel",),
     "codeact_bot.model.scripted": ("ScriptedModel",),
+    "codeact_bot.result": ("Result",),
     "codeact_bot.sandbox.docker": ("DockerSandbox",),
     "codeact_bot.sandbox.process": ("ProcessSandbox",),
     "codeact_bot.store.memory": ("MemoryStore",),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,90 +17,30 @@ from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.window import Window
 from codeact_bot.errors import ConfigurationInvalid, RunFailed
 from codeact_bot.ports import Inbox, Model, Reply, Sandbox, Store
+from codeact_bot.result import Result
 from codeact_bot.service import Service
 from codeact_bot.sessions import Sessions
 from codeact_bot.settings import load
 from codeact_bot.types import (
+    Approval,
     Author,
     Bounds,
     Check,
     Ending,
     Event,
-    Execution,
     File,
     Incoming,
+    Kind,
     Limits,
-    Outcome,
     Resources,
-    Step,
-    Table,
     ThreadId,
     Turn,
     TurnDone,
-    Usage,
 )
 
+AUTHOR = Author(id="api", name="api")
 FileLike = File | Path | str
 """A file to hand in: its bytes, or a path to read them from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What one turn came to."""
-
-    turn: Turn
-    """The whole turn, step by step."""
-
-    @property
-    def text(self) -> str:
-        """The answer, or why there is none."""
-        return self.outcome.text
-
-    @property
-    def outcome(self) -> Outcome:
-        """How the turn ended."""
-        assert self.turn.outcome is not None
-        return self.turn.outcome
-
-    @property
-    def ok(self) -> bool:
-        """Whether the model answered; False after a limit or a stop."""
-        return self.outcome.ending is Ending.ANSWERED
-
-    @property
-    def thread(self) -> ThreadId:
-        """The conversation's id, to go on with later."""
-        return self.turn.incoming.thread
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The steps."""
-        return self.turn.steps
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens and money."""
-        return self.turn.usage
-
-    @property
-    def executions(self) -> tuple[Execution, ...]:
-        """What ran, in order."""
-        return tuple(step.execution for step in self.steps if step.execution is not None)
-
-    @property
-    def files(self) -> tuple[File, ...]:
-        """The files that the code made, the last version of each."""
-        return tuple({file.name: file for execution in self.executions for file in execution.files}.values())
-
-    @property
-    def images(self) -> tuple[File, ...]:
-        """The figures that the code drew."""
-        return tuple(image for execution in self.executions for image in execution.images)
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables that the code showed."""
-        return tuple(table for execution in self.executions for table in execution.tables)
 
 
 class _Listener:
@@ -146,7 +86,7 @@ class Agent:
 
     `model`: a Model, or a model's name at OPENAI_BASE_URL; None takes it from the environment (ConfigurationInvalid where
     there is none). `sandbox`: a Sandbox, or "docker" (the default) or "process". `store`: a Store, or a MongoDB URL; None
-    keeps everything in memory.
+    keeps everything in memory. `approve`: "code" to be asked before code runs, or "nothing"; None takes it from the environment.
     """
 
     def __init__(
@@ -160,6 +100,7 @@ class Agent:
         resources: Resources = Resources(),  # noqa: B008
         hints: Sequence[Hint] = HINTS,
         pool: int = 0,
+        approve: Literal["nothing", "code"] | None = None,
     ) -> None:
         self._model = model
         self._sandbox = sandbox
@@ -169,6 +110,7 @@ class Agent:
         self._resources = resources
         self._hints = tuple(hints)
         self._pool = pool
+        self._approve = approve
         self._stack = AsyncExitStack()
         self.thread = new_thread()
         """The conversation that `run` goes on with unless told otherwise."""
@@ -182,7 +124,15 @@ class Agent:
             sessions = await stack.enter_async_context(Sessions(sandbox, store, pool=self._pool))
             given = load()
             window, redactor = Window(context_tokens=given.context_tokens), app.make_redactor(given)
-            loop = Loop(model=model, limits=self._limits, bounds=self._bounds, hints=self._hints, window=window, redactor=redactor)
+            loop = Loop(
+                model=model,
+                limits=self._limits,
+                bounds=self._bounds,
+                hints=self._hints,
+                approve=(self._approve or given.approve) == "code",
+                window=window,
+                redactor=redactor,
+            )
             self.store = store
             self._listener = _Listener()
             service = Service(store=store, sessions=sessions, loop=loop, adapters=[self._listener])
@@ -197,28 +147,38 @@ class Agent:
 
     async def run(self, text: str, *, files: Sequence[FileLike] = (), thread: str | None = None) -> Result:
         """Answer a message in the agent's conversation, or in `thread`. Raises RunFailed where model or sandbox failed."""
-        result = None
-        async for event in self.stream(text, files=files, thread=thread):
-            if isinstance(event, TurnDone):
-                result = Result(turn=event.turn)
-        assert result is not None
-        if result.outcome.ending is Ending.FAILED:
-            raise RunFailed(result.text)
-        return result
+        return await _result(self.stream(text, files=files, thread=thread))
+
+    async def approve(self, result: Result) -> Result:
+        """Run the code that a result asks to run, and go on. Raises RunFailed, and ConfigurationInvalid where it asks nothing."""
+        return await self._decide(result, yes=True)
+
+    async def decline(self, result: Result) -> Result:
+        """Say no to the code that a result asks to run, which the model knows from then on. Raises ConfigurationInvalid where it asks nothing."""
+        return await self._decide(result, yes=False)
+
+    async def _decide(self, result: Result, *, yes: bool) -> Result:
+        asked = result.turn
+        if not result.outcome.proposal:
+            raise ConfigurationInvalid("This result does not ask for an approval: `result.proposal` says whether one does.")
+        said = Approval(turn=asked.id, digest=result.outcome.proposal, yes=yes, asker=asked.incoming.asker)
+        incoming = Incoming(
+            id=secrets.token_hex(12), thread=result.thread, author=AUTHOR, text="Yes." if yes else "No.", kind=Kind.APPROVAL, approval=said
+        )
+        return await _result(self._events(incoming))
 
     async def stream(self, text: str, *, files: Sequence[FileLike] = (), thread: str | None = None) -> AsyncIterator[Event]:
         """Answer a message, yielding every event; the last is TurnDone. Leaving early stops the turn."""
-        key = ThreadId(thread or self.thread)
+        key, given = ThreadId(thread or self.thread), await asyncio.to_thread(read_files, files)
+        async with aclosing(self._events(Incoming(id=secrets.token_hex(12), thread=key, author=AUTHOR, text=text, files=given))) as events:
+            async for event in events:
+                yield event
+
+    async def _events(self, incoming: Incoming) -> AsyncGenerator[Event]:
+        key = incoming.thread
         if key in self._listener.queues:
             raise ConfigurationInvalid(f"The conversation {key} is answering another message; wait for it, or use another thread.")
         inbox = await self._listener.inbox()
-        incoming = Incoming(
-            id=secrets.token_hex(12),
-            thread=key,
-            author=Author(id="api", name="api"),
-            text=text,
-            files=await asyncio.to_thread(read_files, files),
-        )
         queue = self._listener.queues[key] = asyncio.Queue()
         try:
             await inbox.accept(incoming)
@@ -298,6 +258,18 @@ def new_thread(platform: str = "api") -> ThreadId:
 def read_files(files: Sequence[FileLike]) -> tuple[File, ...]:
     """Read what is given as a path."""
     return tuple(file if isinstance(file, File) else File.of(Path(file).name, Path(file).read_bytes()) for file in files)
+
+
+async def _result(events: AsyncIterator[Event]) -> Result:
+    """Hear events to their end. Raises RunFailed where model or sandbox failed."""
+    result = None
+    async for event in events:
+        if isinstance(event, TurnDone):
+            result = Result(turn=event.turn)
+    assert result is not None
+    if result.outcome.ending is Ending.FAILED:
+        raise RunFailed(result.text)
+    return result
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

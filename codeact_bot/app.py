@@ -165,7 +165,15 @@ def open_watch(store: Store, sandbox: Sandbox, sessions: Sessions, measures: Mea
 def make_loop(settings: Settings, model: Model, observer: Observer) -> Loop:
     """Make the loop with the settings' limits."""
     window, redactor = Window(context_tokens=settings.context_tokens), make_redactor(settings)
-    return Loop(model=model, limits=settings.limits, bounds=settings.bounds, window=window, redactor=redactor, observer=observer)
+    return Loop(
+        model=model,
+        limits=settings.limits,
+        bounds=settings.bounds,
+        approve=settings.approve == "code",
+        window=window,
+        redactor=redactor,
+        observer=observer,
+    )
 
 
 def make_redactor(settings: Settings) -> Redactor:

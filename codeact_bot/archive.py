@@ -22,7 +22,14 @@ from codeact_bot.screen import Screen
 from codeact_bot.settings import load
 from codeact_bot.types import Deed, Ending, Query, ThreadId, Turn
 
-MARKS = {Ending.ANSWERED: "green", Ending.LIMIT: "yellow", Ending.STOPPED: "yellow", Ending.FAILED: "red", Ending.MISSED: "yellow"}
+MARKS = {
+    Ending.ANSWERED: "green",
+    Ending.LIMIT: "yellow",
+    Ending.STOPPED: "yellow",
+    Ending.FAILED: "red",
+    Ending.MISSED: "yellow",
+    Ending.APPROVAL: "cyan",
+}
 
 
 async def history(arguments: argparse.Namespace) -> int:

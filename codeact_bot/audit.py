@@ -12,7 +12,7 @@ from types import TracebackType
 
 from codeact_bot.errors import CodeactError, StoreUnavailable
 from codeact_bot.ports import Ledger
-from codeact_bot.types import Deed, Entry, Execution, Outcome, RunCode, Step, Turn, now
+from codeact_bot.types import Approval, Deed, Entry, Execution, Outcome, RunCode, Step, Turn, now
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,22 @@ def asked(turn: Turn) -> Entry:
         text=incoming.text,
         files=incoming.files,
         subject=incoming.place,
+    )
+
+
+def answered(turn: Turn, said: Approval) -> Entry:
+    """Record what somebody said to code that a turn wanted to run."""
+    return Entry(
+        kind=Deed.APPROVED,
+        key=f"{turn.id}/approved",
+        at=turn.incoming.at,
+        author=turn.incoming.author,
+        thread=turn.incoming.thread,
+        turn=turn.id,
+        text=f"The code with the SHA-256 {said.digest}",
+        subject=said.turn,
+        status="approved" if said.yes else "declined",
+        digest=said.digest,
     )
 
 
@@ -109,7 +125,8 @@ def ended(turn: Turn, outcome: Outcome) -> Entry:
 
 def turn_entries(turn: Turn) -> Sequence[Entry]:
     """Record all that a turn has come to so far; keys are derived from turn and step, so that doing so again adds what is missing alone."""
-    entries = [asked(turn), *(entry for step in turn.steps for entry in step_entries(turn, step))]
+    said = [answered(turn, turn.incoming.approval)] if turn.incoming.approval else []
+    entries = [asked(turn), *said, *(entry for step in turn.steps for entry in step_entries(turn, step))]
     return [*entries, ended(turn, turn.outcome)] if turn.outcome else entries
 
 

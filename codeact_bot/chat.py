@@ -52,6 +52,10 @@ class TerminalDesk:
         """The conversation's ended turns."""
         return await self.app.store.turns(thread)
 
+    async def last(self, thread: ThreadId) -> Turn | None:
+        """The conversation's last ended turn."""
+        return next(iter(await self.app.store.turns(thread, last=1)), None)
+
     async def undo(self, thread: ThreadId) -> Turn | None:
         """Take the last turn out of the history."""
         return await self.app.store.undo(thread)
@@ -93,7 +97,7 @@ async def chat(thread: str | None) -> int:
 
 async def demo(console: Console | None = None, stops: slice = slice(None)) -> int:
     """Play the tour, or some stops of it, with the scripted model, whatever is configured; returns 1 where one was not answered."""
-    settings = load(openai_api_key=None, openai_base_url="")
+    settings = load(openai_api_key=None, openai_base_url="", approve="nothing")
     turns = await _converse(settings, None, _tour(stops), keyboard=False, console=console)
     return int(not turns or any(turn.outcome is None or turn.outcome.ending is not Ending.ANSWERED for turn in turns))
 

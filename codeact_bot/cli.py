@@ -75,7 +75,7 @@ def _history(history: argparse.ArgumentParser) -> None:
     history.add_argument("text", nargs="*", help="words in the question, the code, the output or the answer")
     history.add_argument("--thread", metavar="ID", help="only this conversation")
     history.add_argument("--person", metavar="NAME", default="", help="only what this person asked")
-    history.add_argument("--status", choices=["answered", "limit", "stopped", "failed", "missed"], help="only turns that ended so")
+    history.add_argument("--status", choices=["answered", "limit", "stopped", "failed", "missed", "approval"], help="only turns that ended so")
     history.add_argument("--error", metavar="TYPE", default="", help="only turns in which this error occurred, such as KeyError")
     history.add_argument("--since", metavar="WHEN", type=when, help="a date (2026-11-01) or an age (90m, 12h, 7d)")
     history.add_argument("--until", metavar="WHEN", type=when, help="likewise")
@@ -90,7 +90,7 @@ def _audit(audit: argparse.ArgumentParser) -> None:
     }  # fmt: skip
     for name, shape in filters.items():
         audit.add_argument(f"--{name}", metavar=shape, default="", help="the page to go on with" if name == "cursor" else None)
-    audit.add_argument("--status", choices=["answered", "limit", "stopped", "failed", "missed"])
+    audit.add_argument("--status", choices=["answered", "limit", "stopped", "failed", "missed", "approval"])
     audit.add_argument("--min-cost", metavar="DOLLARS", type=float, default=0.0)
     audit.add_argument("--since", metavar="WHEN", type=when, help="a date (2026-11-01) or an age (90m, 12h, 7d)")
     audit.add_argument("--until", metavar="WHEN", type=when, help="likewise")

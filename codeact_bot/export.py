@@ -13,7 +13,7 @@ from codeact_bot.agent.window import turn_messages
 from codeact_bot.errors import FileRefused
 from codeact_bot.notebook import notebook
 from codeact_bot.store import documents
-from codeact_bot.types import Ending, Execution, File, Limits, Malformed, RunCode, Step, Table, Thread, Turn
+from codeact_bot.types import Ending, Execution, File, Limits, Malformed, Proposal, RunCode, Step, Table, Thread, Turn
 
 Load = Callable[[str], Awaitable[bytes]]
 """Returns the bytes of a digest (`Store.load_file`). Raises FileRefused when there are none."""
@@ -56,7 +56,7 @@ def _json(thread: Thread, turns: Sequence[Turn]) -> bytes:
 
 def _training(thread: Thread, turns: Sequence[Turn]) -> bytes:
     """Write the answered turns as one line of chat messages, roles alternating, as the model saw them."""
-    answered = [turn for turn in turns if turn.outcome and turn.outcome.ending is Ending.ANSWERED]
+    answered = _answered(turns)
     if not answered:
         return b""
     system = system_prompt(today=thread.created.date(), limits=Limits())
@@ -67,6 +67,16 @@ def _training(thread: Thread, turns: Sequence[Turn]) -> bytes:
         else:
             messages.append({"role": message.role, "content": message.content})
     return json.dumps({"messages": messages}, ensure_ascii=False).encode() + b"\n"
+
+
+def _answered(turns: Sequence[Turn]) -> list[Turn]:
+    """Choose the turns that were answered, and with an answer to an approval what was approved for it."""
+    chosen: list[Turn] = []
+    for turn in reversed(turns):
+        asked_for = bool(chosen) and (said := chosen[-1].incoming.approval) is not None and said.turn == turn.id
+        if asked_for or (turn.outcome and turn.outcome.ending is Ending.ANSWERED):
+            chosen.append(turn)
+    return chosen[::-1]
 
 
 def _markdown(thread: Thread, turns: Sequence[Turn], data: Mapping[str, bytes]) -> str:
@@ -85,7 +95,7 @@ def _turn(number: int, turn: Turn, data: Mapping[str, bytes]) -> Iterator[str]:
         yield from _step(step, data)
     if turn.outcome:
         ending = turn.outcome.ending
-        yield "### Answer" if ending is Ending.ANSWERED else f"### No answer ({ending})"
+        yield "### Answer" if ending is Ending.ANSWERED else "### Approval" if ending is Ending.APPROVAL else f"### No answer ({ending})"
         yield contained(turn.outcome.text)
 
 
@@ -93,6 +103,8 @@ def _step(step: Step, data: Mapping[str, bytes]) -> Iterator[str]:
     action = step.action
     if isinstance(action, Malformed):
         yield from (contained(action.thought), fenced(action.code), contained(action.reason))
+    if isinstance(action, Proposal):
+        yield from (contained(action.thought), fenced(action.code, "python"), "*It waits for an approval and has not run.*")
     if isinstance(action, RunCode):
         yield from (contained(action.thought), fenced(action.code, "python"))
         yield from _execution(step.execution, data) if step.execution else ["*The run was interrupted; its result is not known.*"]

@@ -23,6 +23,7 @@ from codeact_bot.types import (
     Incoming,
     Malformed,
     Outcome,
+    Proposal,
     RunCode,
     Snapshot,
     Status,
@@ -38,7 +39,7 @@ SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 SIZES = tuple(4.0**power * 1024 for power in range(10))
 """Bounds in bytes: 1 KiB to 256 MiB, the largest state that is kept."""
 COUNTS = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20)
-ACTIONS: Mapping[type, str] = {RunCode: "code", Answer: "answer", Malformed: "malformed"}
+ACTIONS: Mapping[type, str] = {RunCode: "code", Proposal: "proposal", Answer: "answer", Malformed: "malformed"}
 
 
 class Measures:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from codeact_bot.types import Execution, File, Kind, Malformed, RunCode, Status, Step, Table, Thread, Turn
+from codeact_bot.types import Execution, File, Kind, Malformed, Proposal, RunCode, Status, Step, Table, Thread, Turn
 
 CARRIED_FILE = 1024 * 1024
 """Bytes of the largest attached file that the notebook carries in itself."""
@@ -83,10 +83,12 @@ def _writing(files: Sequence[File], carried: Mapping[str, bytes]) -> str:
 
 def _step(step: Step, data: Mapping[str, bytes]) -> Iterator[Cell]:
     action, run = step.action, step.execution
-    if isinstance(action, RunCode | Malformed) and action.thought:
+    if isinstance(action, RunCode | Proposal | Malformed) and action.thought:
         yield _markdown(action.thought)
     if isinstance(action, Malformed):
         yield _markdown(f"*{action.reason}*\n\n{_indented(action.code)}")
+    if isinstance(action, Proposal):
+        yield _markdown(f"*It waits for an approval and has not run, so it is not a cell:*\n\n{_indented(action.code)}")
     if not isinstance(action, RunCode):
         return
     if run is not None and run.status in (Status.OK, Status.ERROR):

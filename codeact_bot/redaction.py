@@ -12,7 +12,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from codeact_bot.types import Action, Answer, CodeError, Completion, Entry, Execution, Incoming, Malformed, Outcome, RunCode, Schedule, Step, Table
+from codeact_bot.types import (
+    Action,
+    Answer,
+    CodeError,
+    Completion,
+    Entry,
+    Execution,
+    Incoming,
+    Malformed,
+    Outcome,
+    Proposal,
+    RunCode,
+    Schedule,
+    Step,
+    Table,
+)
 
 MARK = "[redacted: "
 """How a text goes on where a secret stood."""
@@ -167,6 +182,8 @@ class Redactor:
         match action:
             case RunCode(thought=thought, code=code):
                 return RunCode(thought=self.text(thought), code=self.text(code))
+            case Proposal(thought=thought, code=code):
+                return Proposal(thought=self.text(thought), code=self.text(code))
             case Answer(text=text):
                 return Answer(text=self.text(text))
             case Malformed(thought=thought, code=code):

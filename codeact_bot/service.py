@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
+from codeact_bot.agent.approvals import granted
 from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.replay import Replay
 from codeact_bot.audit import Recorder, news, turn_entries
@@ -24,7 +25,7 @@ from codeact_bot.ports import UNOBSERVED, ChatAdapter, Observer, Reply, Store, T
 from codeact_bot.rebuild import Rebuild, told
 from codeact_bot.redaction import MARK
 from codeact_bot.sessions import Sessions, ThreadSession
-from codeact_bot.types import Activity, Ending, Fire, Incoming, Kind, Lease, Notice, Outcome, Step, ThreadId, Turn, Work, step_mark
+from codeact_bot.types import Activity, Ending, Fire, Incoming, Kind, Lease, Notice, Outcome, RunCode, Step, ThreadId, Turn, Work, step_mark
 
 log = logging.getLogger(__name__)
 
@@ -244,11 +245,17 @@ class Service:
                 work = Rebuild(store=self._store, replay=replay, session=session, keeper=keeper, patience=patience)
                 return await work.turn(turn, save=save, show=reply.show, stop=stop)
             past = await patience.keep(lambda: self._store.turns(lease.thread, last=PAST_TURNS))
+            approved: RunCode | None = None
+            if turn.incoming.kind is Kind.APPROVAL:
+                await self._recorder.written()
+                if isinstance(verdict := granted(turn, past), Outcome):
+                    return verdict
+                approved = verdict
             for file in turn.incoming.files:
                 await session.put(replace(file, data=file.data or await patience.keep(partial(self._store.load_file, file.digest))))
             if turn.incoming.files:
                 keeper.keep()
-            done = await self._loop.turn(turn, past, session, save=save, show=reply.show, stop=stop)
+            done = await self._loop.turn(turn, past, session, save=save, show=reply.show, stop=stop, approved=approved)
         except (LeaseLost, StoreUnavailable):
             raise
         except CodeactError as error:

@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     sandbox: Literal["auto", "docker", "process"] = Field(
         "auto", description="Where code runs; auto: Docker where it answers, else (in the terminal only) a process."
     )
+    approve: Literal["nothing", "code"] = Field(
+        "nothing", description="What a person has to approve before it is done: nothing, or each block of code; docs/approvals.md."
+    )
     process_for_others: bool = Field(
         False,
         description="Let the process sandbox run code of other people than the one who started the program; it isolates less than Docker.",

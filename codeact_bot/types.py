@@ -75,6 +75,21 @@ class Kind(StrEnum):
     """The model answers it."""
     REBUILD = "rebuild"
     """The conversation's recorded code is run again, in a new sandbox, and the model is not asked."""
+    APPROVAL = "approval"
+    """It says yes or no to code that the turn before it wants to run; after a yes that code runs, and the model goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a person says to code that a turn wants to run."""
+
+    turn: str
+    """The turn's id."""
+    digest: str
+    """SHA-256 of the code, hexadecimal: the answer is for this code and no other."""
+    yes: bool
+    asker: Author
+    """Who asked the question that the code is to answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +108,13 @@ class Incoming:
     fire: Fire | None = None
     """The schedule that sent it; None for what a person sent."""
     kind: Kind = Kind.QUESTION
+    approval: Approval | None = None
+    """What it says, where its kind is `approval`."""
+
+    @property
+    def asker(self) -> Author:
+        """Who asked what is being answered: the author, or of an approval the author of the question."""
+        return self.approval.asker if self.approval else self.author
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +187,20 @@ class RunCode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """The model wants this Python to run, and a person has to approve it first: nothing has run."""
+
+    thought: str
+    """The prose before the block."""
+    code: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the code, hexadecimal."""
+        return hashlib.sha256(self.code.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The model has answered; the turn is over."""
 
@@ -182,7 +218,7 @@ class Malformed:
     """One or two sentences for the model: what is wrong and what to write instead."""
 
 
-Action = RunCode | Answer | Malformed
+Action = RunCode | Proposal | Answer | Malformed
 
 
 class Status(StrEnum):
@@ -284,6 +320,8 @@ class Ending(StrEnum):
     FAILED = "failed"
     MISSED = "missed"
     """A scheduled run that was not made."""
+    APPROVAL = "approval"
+    """It asks whether its code may run; what a person says to that is a message of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +337,8 @@ class Outcome:
     """Which variables and files of the turns before are gone, in a sentence; empty where none are."""
     rebuild: int = 0
     """How many recorded steps a rebuild of the conversation's state would run again; 0 where none is offered."""
+    proposal: str = ""
+    """SHA-256 of the code that is to be approved, where `ending` is `approval`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -482,6 +522,8 @@ class Total:
     stopped: int
     failed: int
     missed: int
+    approval: int
+    """Runs that ended by asking whether their code may run: neither answered nor failed."""
     steps: int
     repairs: int
     """Failed steps of the runs that were answered all the same."""
@@ -493,8 +535,9 @@ class Total:
 
     @property
     def success(self) -> float:
-        """Share of the runs that were answered, from 0 to 1."""
-        return self.answered / self.runs if self.runs else 0.0
+        """Share of the runs that were answered, from 0 to 1; those that ended by asking for an approval do not count."""
+        decided = self.runs - self.approval
+        return self.answered / decided if decided else 0.0
 
     @property
     def repairs_until_success(self) -> float:

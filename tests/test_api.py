@@ -170,3 +170,29 @@ async def test_a_fault_of_ours_is_logged_and_the_agent_goes_on(caplog):
             await agent.run("Break.")
         assert (await agent.run("Are you there?")).text == "Still here."
     assert "a bug" in caplog.text
+
+
+async def test_code_waits_for_a_yes_where_that_is_asked_for():
+    model = ScriptedModel([code("x = 6 * 7\nprint(x)"), code("print(x + 1)"), "I leave it."])
+    async with Agent(model=model, sandbox="process", approve="code") as agent:
+        asked = await agent.run("How much?")
+        assert (asked.ok, asked.outcome.ending, asked.executions) == (False, Ending.APPROVAL, ())
+        assert asked.proposal.code == "x = 6 * 7\nprint(x)"
+        second = await agent.approve(asked)
+        assert [execution.output for execution in second.executions] == ["42\n"]
+        assert second.proposal.code == "print(x + 1)"
+        void = await agent.approve(asked)
+        assert void.outcome.ending is Ending.STOPPED
+        assert void.executions == ()
+        with pytest.raises(ConfigurationInvalid, match="does not ask"):
+            await agent.approve(void)
+
+
+async def test_a_no_ends_it_and_the_setting_counts_where_nothing_else_is_said(monkeypatch):
+    monkeypatch.setenv("CODEACT_APPROVE", "code")
+    async with Agent(model=ScriptedModel([code("print(1)"), "Fine."]), sandbox="process") as agent:
+        declined = await agent.decline(await agent.run("How much?"))
+        assert (declined.outcome.ending, declined.proposal) == (Ending.STOPPED, None)
+        assert (await agent.run("Well?")).text == "Fine."
+    async with Agent(model=ScriptedModel([code("print(1)"), "Fine."]), sandbox="process", approve="nothing") as agent:
+        assert (await agent.run("How much?")).ok

@@ -69,7 +69,7 @@ def allowed(name):
         return DATA
     if room == "upkeep":
         return CORE | REDACTION | {"codeact_bot.settings"}
-    if room in ("settings", "log", "notebook", "clock", "verify", "ledgers"):
+    if room in ("settings", "log", "notebook", "clock", "verify", "ledgers", "result"):
         return CORE
     assert room in COMMANDS | {""}, f"{name} has no place in the tree yet: docs/architecture.md says where things live"
     return None

@@ -163,12 +163,13 @@ class Chat:
 
 
 @asynccontextmanager
-async def working(store, chat, replies, *, concurrency=50, delay=0.0, grace=0.0, sandbox=None):
+async def working(store, chat, replies, *, concurrency=50, delay=0.0, grace=0.0, sandbox=None, approve=False):
     """A service at work; it ends with the body."""
     sandbox = sandbox or ProcessSandbox(isolation="plain")
     model = replies if isinstance(replies, ScriptedModel) else ScriptedModel(replies, delay=delay)
     async with Sessions(sandbox, store, pool=0) as sessions:
-        service = Service(store=store, sessions=sessions, loop=Loop(model=model), adapters=[chat], concurrency=concurrency, grace=grace)
+        loop = Loop(model=model, approve=approve)
+        service = Service(store=store, sessions=sessions, loop=loop, adapters=[chat], concurrency=concurrency, grace=grace)
         running = asyncio.create_task(service.run())
         try:
             yield service

@@ -12,7 +12,7 @@ from codeact_bot.types import Ending, Fork, Incoming, Turn
 NAMES = ("ask", "stop", "history", "export", "new", "rewind", "fork", "schedule", "allow", "help")
 KINDS = ("md", "json", "ipynb", "jsonl")
 STOPS = {"stop", "halt", "cancel", "abort", "stop it", "stop that", "please stop", "stop please"}
-MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗", Ending.MISSED: "■"}
+MARKS = {Ending.ANSWERED: "✓", Ending.LIMIT: "■", Ending.STOPPED: "■", Ending.FAILED: "✗", Ending.MISSED: "■", Ending.APPROVAL: "?"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from adapters.render import count, one_line, step_ok, step_summary, trouble
-from codeact_bot.types import Answer, Incoming, Malformed, RunCode, Status, Step, Turn
+from adapters.render import count, one_line, step_mark, step_summary, trouble
+from codeact_bot.types import Answer, Incoming, Malformed, Proposal, RunCode, Status, Step, Turn
 
 FOLDED = 10
 """Finished steps that keep a line of their own."""
@@ -25,7 +25,7 @@ def folded(steps: Sequence[Step]) -> list[str]:
 
 
 def _line(step: Step) -> str:
-    return f"{'✓' if step_ok(step) else '✗'} {step_summary(step)}{purpose(step)}"
+    return f"{step_mark(step)} {step_summary(step)}{purpose(step)}"
 
 
 def _remarks(step: Step) -> list[str]:
@@ -50,6 +50,6 @@ def late(turn: Turn) -> str:
 
 def purpose(step: Step) -> str:
     """Return what the step was for, in the model's own first line."""
-    thought = step.action.thought if isinstance(step.action, RunCode | Malformed) else ""
+    thought = step.action.thought if isinstance(step.action, RunCode | Proposal | Malformed) else ""
     first = one_line(re.sub(r"^#+ |[`*]", "", thought.strip().partition("\n")[0]), 80)
     return f" · {first}" if first else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from adapters.common.approvals import ANSWERED, approving
 from adapters.common.rebuilds import TEXT
 from adapters.common.recording import record
 from adapters.console import blocks, images
@@ -90,6 +91,7 @@ class ConsoleAdapter:
                 await self._take(inbox, line)
                 if self._commands.leaving:
                     break
+                await self._commands.offer()
         finally:
             if self._reply is not None:
                 self._reply.close()
@@ -136,6 +138,7 @@ class ConsoleAdapter:
             self._console.print(blocks.recap(turn))
         self._console.print()
         await self._catch_up()
+        await self._commands.offer()
 
     async def _catch_up(self) -> None:
         """Wait for messages that an earlier run left unanswered."""
@@ -152,6 +155,9 @@ class ConsoleAdapter:
         if await self._command(line.text):
             if self._commands.take_rebuild():
                 await self._ask(inbox, Incoming(id=self._name(), thread=self.thread, author=self._author, text=TEXT, kind=Kind.REBUILD))
+            decided = self._commands.take_decision()
+            if decided and not await self._ask(inbox, approving(decided[0], yes=decided[1], author=self._author, place="")):
+                self._console.print(blocks.note(ANSWERED, "yellow"))
             return
         files = (*self._commands.take_attached(), *line.files)
         await self._ask(inbox, Incoming(id=self._name(), thread=self.thread, author=self._author, text=line.text, files=files))
@@ -159,14 +165,16 @@ class ConsoleAdapter:
     def _name(self) -> str:
         return f"{self.thread}:{uuid.uuid4().hex}"
 
-    async def _ask(self, inbox: Inbox, incoming: Incoming) -> None:
-        """Hand a message in, and wait until it is answered."""
+    async def _ask(self, inbox: Inbox, incoming: Incoming) -> bool:
+        """Hand a message in, and wait until it is answered; False when it was handed in before."""
         self._idle.clear()
         self._presses = 0
         self._console.print()
-        if await inbox.accept(incoming):
+        fresh = await inbox.accept(incoming)
+        if fresh:
             await self._idle.wait()
         self._idle.set()
+        return fresh
 
     async def _command(self, text: str) -> bool:
         self._working = asyncio.ensure_future(self._commands.handle(text))

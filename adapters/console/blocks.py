@@ -15,7 +15,7 @@ from rich.syntax import Syntax
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from adapters.render import clean, columns_that_fit, count, one_line, seconds_text, step_ok, step_summary, turn_summary
+from adapters.render import clean, columns_that_fit, count, one_line, seconds_text, step_mark, step_summary, turn_summary
 from codeact_bot.types import CodeError, Ending, Execution, Step, Table, ThreadId, Turn
 
 GUTTER = "│ "
@@ -170,8 +170,8 @@ def repeats(value: str, tables: Iterable[Table]) -> bool:
 
 def step_line(step: Step) -> Text:
     """Sum a step up: a mark and its figures."""
-    good = step_ok(step)
-    return Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), (step_summary(step), "dim"))
+    mark = step_mark(step)
+    return Text.assemble((f"{mark} ", {"✓": "green", "?": "cyan"}.get(mark, "red")), (step_summary(step), "dim"))
 
 
 def turn_line(turn: Turn, *, free: bool) -> Text:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adapters.common.approvals import verdict
 from adapters.common.commands import brought, rewound, went_back
 from adapters.common.forks import after_which
 from adapters.common.rebuilds import WARNING
@@ -45,6 +46,9 @@ class Desk(Protocol):
 
     async def history(self, thread: ThreadId) -> Sequence[Turn]:
         """The conversation's ended turns, oldest first."""
+
+    async def last(self, thread: ThreadId) -> Turn | None:
+        """The conversation's last ended turn; None where there is none."""
 
     async def undo(self, thread: ThreadId) -> Turn | None:
         """Take the last turn out of the history."""
@@ -88,6 +92,8 @@ class Commands:
         self._saved = saved
         self._attached: tuple[File, ...] = ()
         self._asking = self._confirmed = False
+        self._waits: Turn | None = None
+        self._decided: tuple[Turn, bool] | None = None
         self.all = (
             Command(name="/files", arguments="[NAME]", meaning="list the working folder, or save a file of it", run=self._files),
             Command(name="/attach", arguments="PATH", meaning="send a file along with the next message", run=self._attach),
@@ -117,6 +123,18 @@ class Commands:
         confirmed, self._confirmed = self._confirmed, False
         return confirmed
 
+    async def offer(self) -> None:
+        """Ask whether the code may run that the conversation's last turn wants to run."""
+        last = await self._desk.last(self.thread)
+        self._waits = last if last and last.outcome and last.outcome.proposal else None
+        if self._waits is not None:
+            self._say("Run it? y or n; another question takes this one back.")
+
+    def take_decision(self) -> tuple[Turn, bool] | None:
+        """The turn whose code the person has just approved or declined, and which of both; None where they did neither."""
+        decided, self._decided = self._decided, None
+        return decided
+
     async def handle(self, text: str) -> bool:
         """Run the command that a line is, or attach the file that it names; False where the line is a message."""
         asking, self._asking = self._asking, False
@@ -124,6 +142,9 @@ class Commands:
             self._confirmed = ANSWERS[text.strip().lower()]
             if not self._confirmed:
                 self._say("Nothing was run.", "dim")
+            return True
+        if self._waits is not None and (yes := verdict(text)) is not None:
+            self._decided = (self._waits, yes)
             return True
         path = await asyncio.to_thread(dropped, text)
         if path is not None:

@@ -27,6 +27,7 @@ from codeact_bot.types import (
     Notice,
     Output,
     Preparing,
+    Proposal,
     RunCode,
     Status,
     Step,
@@ -183,7 +184,9 @@ class ConsoleReply:
         if isinstance(step.action, Answer):
             self._answer = told
             return
-        if isinstance(step.action, Malformed):
+        if isinstance(step.action, Proposal):
+            self._console.print(blocks.code(step.action.code, step.index, self._console), crop=False)
+        elif isinstance(step.action, Malformed):
             self._console.print(blocks.note(f"• Not runnable, the model is told: {one_line(step.action.reason, 300)}"))
         elif step.execution is not None:
             self._result(step, step.execution, saved)

@@ -7,10 +7,13 @@ from enum import StrEnum
 
 import discord
 
+from adapters.common.approvals import APPROVE, DECLINE
 from adapters.common.rebuilds import LABEL
 from codeact_bot.types import Answer, Kind, Turn
 
 MARK = "codeact"
+DIGEST = 40
+"""Characters of a SHA-256 that a button carries: Discord takes 100 in all."""
 
 
 class Deed(StrEnum):
@@ -25,6 +28,9 @@ class Deed(StrEnum):
     """Warns, and offers the next."""
     AGAIN = "again"
     """Runs the recorded code again."""
+    APPROVE = "approve"
+    """Lets the code run that the turn waits to run."""
+    DECLINE = "decline"
     EDITED = "edited"
 
 
@@ -34,7 +40,7 @@ class Press:
 
     deed: Deed
     subject: str
-    """A turn's id; for an edited question `CHANNEL/MESSAGE`."""
+    """A turn's id; for code that waits for a yes `TURN/` and the beginning of its SHA-256, for an edited question `CHANNEL/MESSAGE`."""
 
     @classmethod
     def parse(cls, custom_id: str) -> Press | None:
@@ -51,7 +57,12 @@ def while_running(turn: Turn) -> discord.ui.View:
 
 def when_done(turn: Turn) -> discord.ui.View:
     """Return the buttons of an ended turn."""
-    buttons = [_button("Retry", Deed.RETRY, turn.id)] if turn.incoming.kind is Kind.QUESTION else []
+    buttons = []
+    if turn.outcome is not None and turn.outcome.proposal:
+        named = f"{turn.id}/{turn.outcome.proposal[:DIGEST]}"
+        buttons.append(_button(APPROVE, Deed.APPROVE, named, discord.ButtonStyle.success))
+        buttons.append(_button(DECLINE, Deed.DECLINE, named, discord.ButtonStyle.danger))
+    buttons += [_button("Retry", Deed.RETRY, turn.id)] if turn.incoming.kind is Kind.QUESTION else []
     if turn.outcome is not None and turn.outcome.rebuild:
         buttons.append(_button(LABEL, Deed.REBUILD, turn.id))
     if any(not isinstance(step.action, Answer) for step in turn.steps):
@@ -77,7 +88,7 @@ def turn_of(message: discord.Message) -> str:
         for item in row.children if isinstance(row, discord.ActionRow) else ():
             press = Press.parse(getattr(item, "custom_id", None) or "")
             if press is not None and press.deed is not Deed.EDITED:
-                return press.subject
+                return press.subject.partition("/")[0]
     return ""
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import discord
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
+from adapters.common.approvals import ANSWERED, VOID, approving, refusal
 from adapters.common.counter import Counter
 from adapters.common.rebuilds import ASKED, rebuilding, warning
 from adapters.discord.buttons import Deed, Press, for_warned
@@ -20,6 +21,8 @@ from adapters.discord.wire import Wire
 from codeact_bot.errors import TurnNotFound
 from codeact_bot.types import Access, File, Incoming, ThreadId, Turn
 
+STEERING = (Deed.STOP, Deed.RETRY, Deed.REBUILD, Deed.AGAIN, Deed.APPROVE, Deed.DECLINE)
+"""What is for those who may stop and retry the question."""
 PAGES = 3
 """Messages of code that are shown at most; more of it comes as a file."""
 GONE = "I do not know this answer any more. Ask again, please."
@@ -47,10 +50,10 @@ class Hand:
         if press.deed is Deed.EDITED:
             return await self._run_edited(interaction, press.subject, who)
         try:
-            turn = await self._counter.desk.turn(press.subject)
+            turn = await self._counter.desk.turn(press.subject.partition("/")[0])
         except TurnNotFound:
             return GONE
-        if press.deed in (Deed.STOP, Deed.RETRY, Deed.REBUILD, Deed.AGAIN) and not await self._may_steer(who, turn.incoming):
+        if press.deed in STEERING and not await self._may_steer(who, turn.incoming):
             return REFUSED_STEER
         if not may_ask(self._access, who):
             return REFUSED_ASK
@@ -63,12 +66,14 @@ class Hand:
             return ""
         if press.deed is Deed.AGAIN:
             return await self._rebuild(interaction, turn)
+        if press.deed in (Deed.APPROVE, Deed.DECLINE):
+            return await self._decide(interaction, turn, press)
         if press.deed is Deed.FORK:
             return await fork(self._wire, self._counter, turn, interaction)
         return await (self._show_code(interaction, turn) if press.deed is Deed.CODE else self._notebook(interaction, turn))
 
     async def _may_steer(self, who: Visitor, asked: Incoming) -> bool:
-        return may_steer(self._access, who, asked.author, await self._counter.permitted(asked.thread))
+        return may_steer(self._access, who, asked.asker, await self._counter.permitted(asked.thread))
 
     async def _stop(self, interaction: discord.Interaction, turn: Turn) -> str:
         if turn.outcome is not None:
@@ -89,6 +94,16 @@ class Hand:
         spot = Spot(way=Way.HERE, channel=interaction.channel_id, message=interaction.id)
         thread = await self._here(interaction, turn.incoming.thread)
         return "" if await self._ear.accept(rebuilding(turn, thread, author(interaction.user), str(spot))) else ASKED
+
+    async def _decide(self, interaction: discord.Interaction, turn: Turn, press: Press) -> str:
+        assert interaction.channel_id is not None
+        here = await self._here(interaction, turn.incoming.thread)
+        why = VOID if here != turn.incoming.thread else await refusal(self._counter.desk, turn, press.subject.partition("/")[2])
+        if why:
+            return why
+        place = str(Spot(way=Way.HERE, channel=interaction.channel_id, message=interaction.id))
+        said = approving(turn, yes=press.deed is Deed.APPROVE, author=author(interaction.user), place=place)
+        return "" if await self._ear.accept(said) else ANSWERED
 
     async def _here(self, interaction: discord.Interaction, fallback: ThreadId) -> ThreadId:
         assert interaction.channel_id is not None

@@ -9,6 +9,7 @@ from dataclasses import replace
 import discord
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
+from adapters.common.approvals import ANSWERED, EARLY, approving, meant, verdict
 from adapters.common.commands import help_text, is_stop
 from adapters.common.counter import Counter, Question, waited
 from adapters.common.neutral import discord_markdown
@@ -21,7 +22,7 @@ from adapters.discord import buttons
 from adapters.discord.orders import order
 from adapters.discord.pages import LIMIT, units
 from adapters.discord.people import author, visitor
-from adapters.discord.places import Spot, Way, place_of
+from adapters.discord.places import Reference, Spot, Way, place_of
 from adapters.discord.uploads import download
 from adapters.discord.wire import Wire, nonce
 from codeact_bot.errors import ScheduleNotFound, ScheduleRefused
@@ -79,6 +80,8 @@ class Ear:
             await self._stop(message, place, late=late)
         elif wanted is not None:
             await self._schedule(message, wanted, late=late)
+        elif not message.attachments and (yes := verdict(text)) is not None and (asked := await self._asked(message, place, spot)) is not None:
+            await self._decide(message, spot, asked, yes=yes, late=late)
         elif text or message.attachments:
             files, refused = await download(message.attachments)
             thread = await self._counter.begin(place)
@@ -89,6 +92,25 @@ class Ear:
                 await self._answer(message, "\n".join(refused))
         elif not late:
             await self._answer(message, help_text(self._mention()))
+
+    async def _asked(self, message: discord.Message, place: str, spot: Spot) -> Turn | str | None:
+        """The turn that waits for a yes or no here; a sentence, or None, as `meant` has it. It has to be written below the turn's post."""
+        thread = await self._counter.conversation(place)
+        found = await patient(lambda: meant(self._counter.desk, thread, str(spot))) if thread else None
+        post = Reference.parse(found.reply) if isinstance(found, Turn) else None
+        return EARLY if post and message.id < post.message else found
+
+    async def _decide(self, message: discord.Message, spot: Spot, asked: Turn | str, *, yes: bool, late: bool) -> None:
+        """Take a yes or no in."""
+        if isinstance(asked, str):
+            if asked and not late:
+                await self._answer(message, asked)
+            return
+        incoming = asked.incoming
+        if not may_steer(self._access, self._visitor(message), incoming.asker, await self._counter.permitted(incoming.thread)):
+            await self._refuse(message, REFUSED_STEER)
+        elif not await self.accept(approving(asked, yes=yes, author=author(message.author), place=str(spot))):
+            await self._answer(message, ANSWERED)
 
     async def _schedule(self, message: discord.Message, wanted: str, *, late: bool) -> None:
         guild = message.guild.id if message.guild else None
@@ -162,7 +184,7 @@ class Ear:
             return
         if thread is None or running is None:
             await self._answer(message, "Nothing is running here.")
-        elif may_steer(self._access, self._visitor(message), running.author, await self._counter.permitted(thread)):
+        elif may_steer(self._access, self._visitor(message), running.asker, await self._counter.permitted(thread)):
             await self._counter.stop(thread, author(message.author))
             await self._wire.mark(message.channel.id, message.id, "🛑")
         else:

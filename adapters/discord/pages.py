@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from adapters.common.approvals import HOW, code_file, note, proposal
 from adapters.common.files import LINES, attachments, long_outputs
 from adapters.common.neutral import discord_code, discord_markdown
 from adapters.common.rebuilds import LABEL, notes, shown_steps
@@ -25,6 +26,8 @@ TABLES = 5
 WIDTH = 76
 """Cells of a table's line that a desktop window shows unwrapped."""
 TABLE_ROOM = 1800
+PROPOSED = 1_000
+"""Characters of code that waits for a yes that the post shows; a file has all of it."""
 PASSAGE = 500
 """Characters of the thought, the code and the output that the growing post shows of each."""
 
@@ -85,15 +88,15 @@ def final(turn: Turn, upload_limit: int) -> list[Post]:
     """Write the messages of an ended turn; the first replaces the post that built up."""
     assert turn.outcome is not None
     text = prose(turn.outcome.text.strip()) or "(no text)"
-    head = [*map(small, filter(None, [late(turn)])), *lines_of(turn.steps)]
-    whole = "\n".join([*head, text, *map(small, notes(turn, LABEL)), small(turn_summary(turn))])
+    head = [*map(small, filter(None, [late(turn), note(turn)])), *lines_of(turn.steps)]
+    whole = "\n".join([*head, *proposed(turn), text, *map(small, notes(turn, LABEL)), small(turn_summary(turn))])
     posts = [Post(content=piece) for piece in split(whole, LIMIT, units)]
     tables = [table for step in shown_steps(turn) if step.execution for table in step.execution.tables]
     for number, table in enumerate(tables[-TABLES:], len(tables) - min(len(tables), TABLES) + 1):
         posts.append(table_post(table, number))
     long = long_outputs(turn)
     posts += [Post(content=printed(file)) for file in long]
-    files = [*attachments(turn), *long]
+    files = [*code_file(turn, PROPOSED), *attachments(turn), *long]
     fitting = [file for file in files if file.size <= upload_limit]
     posts += [Post(content="", files=batch) for batch in batches(fitting, upload_limit)]
     refused = [f"{file.name} ({size_text(file.size)})" for file in files if file.size > upload_limit]
@@ -102,6 +105,14 @@ def final(turn: Turn, upload_limit: int) -> list[Post]:
             Post(content=small(f"Larger than the {size_text(upload_limit)} that Discord takes here: {', '.join(refused)}. Ask me to split it."))
         )
     return posts
+
+
+def proposed(turn: Turn) -> list[str]:
+    """Write the code that a turn asks to run, and how to answer."""
+    asked = proposal(turn)
+    if asked is None:
+        return []
+    return [*map(prose, split(asked.thought, PASSAGE)[:1]), discord_code(head_tail(asked.code, PROPOSED)[0], "py"), small(HOW)]
 
 
 def table_post(table: Table, number: int) -> Post:

@@ -87,7 +87,7 @@ class Commands:
         running = await (self._counter.running(thread) if thread else self._own_running(interaction))
         if running is None:
             return "Nothing is running here."
-        if not may_steer(self._access, self._who(interaction), running.author, await self._counter.permitted(running.thread)):
+        if not may_steer(self._access, self._who(interaction), running.asker, await self._counter.permitted(running.thread)):
             return REFUSED_STEER
         await self._counter.stop(running.thread, author(interaction.user))
         return discord_markdown(stopping(running))
@@ -129,7 +129,7 @@ class Commands:
         if thread is None:
             return NO_CONVERSATION
         asked = await self._counter.last(thread)
-        if asked is None or not may_steer(self._access, self._who(interaction), asked.author, await self._counter.permitted(thread)):
+        if asked is None or not may_steer(self._access, self._who(interaction), asked.asker, await self._counter.permitted(thread)):
             return REFUSED_STEER
         return await self._counter.rewind(place, thread, str(questions), author(interaction.user))
 
@@ -147,7 +147,7 @@ class Commands:
         if thread is None:
             return NO_CONVERSATION
         asked = await self._counter.last(thread)
-        if asked is None or not may_steer(self._access, self._who(interaction), asked.author, await self._counter.permitted(thread)):
+        if asked is None or not may_steer(self._access, self._who(interaction), asked.asker, await self._counter.permitted(thread)):
             return REFUSED_STEER
         await self._counter.permit(thread, str(person.id), author(interaction.user))
         return f"{person.display_name} may now stop and retry questions in this conversation."

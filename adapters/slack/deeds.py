@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, Visitor, may_ask, may_steer
+from adapters.common.approvals import ANSWERED, VOID, approving, refusal
 from adapters.common.commands import KINDS, Command, did_you_mean, help_text, history_text, parse, stopping
 from adapters.common.counter import Counter
 from adapters.common.neutral import slack_text
@@ -97,7 +98,7 @@ class Hand:
         return turn
 
     async def _may_steer(self, caller: Caller, asked: Incoming) -> bool:
-        return may_steer(self._access, caller.who, asked.author, await self._counter.permitted(asked.thread))
+        return may_steer(self._access, caller.who, asked.asker, await self._counter.permitted(asked.thread))
 
     async def stop(self, caller: Caller, turn_id: str) -> str:
         """Stop a running turn."""
@@ -128,6 +129,27 @@ class Hand:
         thread = await self._counter.conversation(place_of(caller.team, caller.channel, caller.thread)) or turn.incoming.thread
         author = Author(id=caller.user, name=await self._wire.name(caller.user))
         return "" if await self._ear.accept(rebuilding(turn, thread, author, str(spot))) else ASKED
+
+    async def approve(self, caller: Caller, subject: str) -> str:
+        """Let the code run that a turn waits to run: `TURN/SHA-256`."""
+        return await self._decide(caller, subject, yes=True)
+
+    async def decline(self, caller: Caller, subject: str) -> str:
+        """Do not let it run."""
+        return await self._decide(caller, subject, yes=False)
+
+    async def _decide(self, caller: Caller, subject: str, *, yes: bool) -> str:
+        turn_id, _, digest = subject.partition("/")
+        turn = await self._turn(caller, turn_id, steer=True)
+        if isinstance(turn, str):
+            return turn
+        here = await self._counter.conversation(place_of(caller.team, caller.channel, caller.thread))
+        why = VOID if here not in (None, turn.incoming.thread) else await refusal(self._counter.desk, turn, digest)
+        if why:
+            return why
+        place = str(Spot(way=Way.HERE, channel=caller.channel, thread=caller.thread))
+        author = Author(id=caller.user, name=await self._wire.name(caller.user))
+        return "" if await self._ear.accept(approving(turn, yes=yes, author=author, place=place)) else ANSWERED
 
     async def code(self, caller: Caller, turn_id: str) -> str:
         """Show what ran, in a modal."""

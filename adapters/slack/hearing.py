@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, may_ask, may_steer
+from adapters.common.approvals import ANSWERED, EARLY, approving, meant, verdict
 from adapters.common.commands import help_text, is_stop
 from adapters.common.counter import Counter, Question, waited
 from adapters.common.files import free_name
@@ -22,7 +22,7 @@ from adapters.slack.markdown import blocks
 from adapters.slack.orders import order
 from adapters.slack.pages import Post, actions, button, note
 from adapters.slack.people import plain, visitor
-from adapters.slack.places import Spot, Way, message_id, place_of
+from adapters.slack.places import Reference, Spot, Way, message_id, place_of, time_of
 from adapters.slack.wire import Wire
 from codeact_bot.errors import ScheduleNotFound, ScheduleRefused
 from codeact_bot.types import Access, Author, Bounds, File, Incoming, ThreadId, Turn
@@ -143,10 +143,36 @@ class Ear:
             await self._stop(heard)
         elif wanted is not None:
             await self._schedule(heard, wanted)
+        elif not heard.files and (yes := verdict(text)) is not None and (asked := await self._asked(heard)) is not None:
+            return await self._decide(heard, asked, yes=yes)
         elif text or heard.files:
             return await self.ask(heard, heard.user, text, message_id(heard.channel, heard.ts))
         else:
             await self.wire.say(heard.channel, heard.spot.thread, self.help())
+        return None
+
+    async def _asked(self, heard: Heard) -> Turn | str | None:
+        """The turn that waits for a yes or no here; a sentence, or None, as `meant` has it. It has to be written below the turn's post."""
+        thread = await self.counter.conversation(heard.place)
+        found = await patient(lambda: meant(self.counter.desk, thread, str(heard.spot))) if thread else None
+        post = Reference.parse(found.reply) if isinstance(found, Turn) else None
+        return EARLY if post and float(heard.ts) < float(post.message) else found
+
+    async def _decide(self, heard: Heard, asked: Turn | str, *, yes: bool) -> Incoming | None:
+        """Take a yes or no in."""
+        if isinstance(asked, str):
+            if asked:
+                await self.wire.whisper(heard.channel, heard.user, heard.thread, asked)
+            return None
+        incoming, who = asked.incoming, visitor(heard.user, heard.team, heard.channel)
+        if not may_steer(self.access, who, incoming.asker, await self.counter.permitted(incoming.thread)):
+            await self.refuse(heard, REFUSED_STEER)
+            return None
+        author = Author(id=heard.user, name=await self.wire.name(heard.user))
+        said = approving(asked, yes=yes, author=author, place=str(heard.spot))
+        if await self.accept(said):
+            return said
+        await self.wire.whisper(heard.channel, heard.user, heard.thread, ANSWERED)
         return None
 
     async def _schedule(self, heard: Heard, wanted: str) -> None:
@@ -237,7 +263,7 @@ class Ear:
         who = visitor(heard.user, heard.team, heard.channel)
         if thread is None or running is None:
             await self.wire.whisper(heard.channel, heard.user, heard.thread, "Nothing is running here.")
-        elif may_steer(self.access, who, running.author, await self.counter.permitted(thread)):
+        elif may_steer(self.access, who, running.asker, await self.counter.permitted(thread)):
             await self.counter.stop(thread, Author(id=heard.user, name=heard.user))
             await self.wire.mark(heard.channel, heard.ts, STOPPED)
         else:
@@ -292,9 +318,3 @@ def edited(incoming: Incoming, text: str, event: dict[str, Any]) -> Incoming:
     """Return a question with the text it has after an edit, under a name of its own."""
     stamp = event.get("event_ts") or event.get("ts")
     return replace(incoming, id=f"{incoming.id.partition('~')[0]}~{stamp}", text=text)
-
-
-def time_of(ts: str) -> datetime:
-    """Return the time of a message."""
-    at = datetime.fromtimestamp(float(ts), UTC)
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -16,7 +16,7 @@ from adapters.slack.wire import Wire
 
 log = logging.getLogger(__name__)
 
-ASKING = {"retry", "edited", "rebuild"}
+ASKING = {"retry", "edited", "rebuild", "approve", "decline"}
 """Buttons that ask, and so are acknowledged when the store has the question."""
 
 Next = Callable[[], Awaitable[Any]]
@@ -57,7 +57,7 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wi
             await wire.publish_home(str(event["user"]), ear.help())
 
     deeds = {"stop": hand.stop, "retry": hand.retry, "code": hand.code, "notebook": hand.notebook, "edited": hand.edited}
-    deeds |= {"fork": hand.fork, "rebuild": hand.rebuild}
+    deeds |= {"fork": hand.fork, "rebuild": hand.rebuild, "approve": hand.approve, "decline": hand.decline}
 
     @app.action(re.compile("^codeact_"))
     async def pressed(body: dict[str, Any], action: dict[str, Any], ack: Ack) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from adapters.common.approvals import APPROVE, DECLINE, HOW, code_file, proposal
+from adapters.common.approvals import note as approved_by
 from adapters.common.files import LINES, attachments, long_outputs
 from adapters.common.neutral import slack_text
 from adapters.common.rebuilds import LABEL, notes, shown_steps, warning
@@ -15,7 +17,7 @@ from adapters.common.summary import folded, late
 from adapters.common.tables import csv_file
 from adapters.render import clean, count, one_line, step_summary, trouble, turn_summary
 from adapters.slack.markdown import COLUMNS, Block, blocks, preformatted, table
-from codeact_bot.types import Answer, Execution, File, Kind, Malformed, RunCode, Table, Turn
+from codeact_bot.types import Answer, Execution, File, Kind, Malformed, Proposal, RunCode, Table, Turn
 
 BLOCKS = 50
 """Blocks of a message."""
@@ -29,6 +31,8 @@ TABLES = 3
 """Tables that are shown; the notebook has all."""
 PASSAGE = 1_500
 """Characters of the thought, the code and the output that the growing post shows of each."""
+PROPOSED = 6_000
+"""Characters of code that waits for a yes that the post shows; a file has all of it."""
 MODAL = 95
 """Blocks of a modal, of the 100 that Slack takes."""
 
@@ -86,9 +90,14 @@ def final(turn: Turn) -> list[Post]:
     """Write the messages of an ended turn; the first replaces the post that built up."""
     assert turn.outcome is not None
     text = turn.outcome.text.strip() or "(no text)"
-    parts = [note("\n".join(lines))] if (lines := [*filter(None, [late(turn)]), *folded(turn.steps)]) else []
+    parts = [note("\n".join(lines))] if (lines := [*filter(None, [late(turn), approved_by(turn)]), *folded(turn.steps)]) else []
+    asked = proposal(turn)
+    if asked is not None:
+        parts += [block for piece in split(asked.thought, PASSAGE)[:1] for block in blocks(piece)]
+        parts.append(preformatted(head_tail(asked.code, PROPOSED)[0], "python"))
     for piece in split(text, TEXT):
         parts += blocks(piece)
+    parts += [note(HOW)] if asked is not None else []
     parts += [note(each) for each in notes(turn, LABEL)]
     parts += [note(turn_summary(turn)), actions(*_after(turn))]
     alert = slack_text(one_line(text, FALLBACK))
@@ -98,12 +107,16 @@ def final(turn: Turn) -> list[Post]:
     posts += [Post(blocks=table_blocks(each), text="A table") for _, each in shown]
     long = long_outputs(turn)
     posts += [Post(blocks=printed(file), text="Output") for file in long]
-    files = [*attachments(turn), *(csv_file(each, f"table-{number}.csv") for number, each in shown), *long]
+    files = [*code_file(turn, PROPOSED), *attachments(turn), *(csv_file(each, f"table-{number}.csv") for number, each in shown), *long]
     return [*posts, Post(files=tuple(files))] if files else posts
 
 
 def _after(turn: Turn) -> list[Block]:
-    buttons = [button("Retry", "retry", turn.id)] if turn.incoming.kind is Kind.QUESTION else []
+    buttons = []
+    if turn.outcome is not None and turn.outcome.proposal:
+        named = f"{turn.id}/{turn.outcome.proposal}"
+        buttons += [button(APPROVE, "approve", named, "primary"), button(DECLINE, "decline", named, "danger")]
+    buttons += [button("Retry", "retry", turn.id)] if turn.incoming.kind is Kind.QUESTION else []
     if turn.outcome is not None and turn.outcome.rebuild:
         buttons.append(button(LABEL, "rebuild", turn.id, confirm=warning(turn)))
     if any(not isinstance(step.action, Answer) for step in turn.steps):
@@ -155,7 +168,7 @@ def code_view(turn: Turn) -> Block:
     """Write what ran in a turn and what came of it, as a modal."""
     parts: list[Block] = []
     for step in turn.steps:
-        if isinstance(step.action, RunCode | Malformed):
+        if isinstance(step.action, RunCode | Proposal | Malformed):
             parts += [note(step_summary(step)), preformatted(head_tail(step.action.code, 6_000)[0], "python")]
             parts += _outcome(step.execution) if step.execution else []
     if len(parts) > MODAL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 PREFIX = "slack:"
@@ -68,3 +69,9 @@ def place_of(team: str, channel: str, thread: str = "") -> str:
 def message_id(channel: str, ts: str) -> str:
     """Name a message, however Slack announces it."""
     return f"{channel}:{ts}"
+
+
+def time_of(ts: str) -> datetime:
+    """Return the time of a message."""
+    at = datetime.fromtimestamp(float(ts), UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

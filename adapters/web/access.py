@@ -49,6 +49,10 @@ class Viewer:
         """Whether they may ask in a conversation, and stop and retry what is asked there."""
         return self.may_ask and (Role.ADMIN in self.roles or self.takes_part(thread))
 
+    def may_steer(self, thread: Thread, asker: Author) -> bool:
+        """Whether they may say what code runs for a question in a conversation: who asked it, those permitted there, admins."""
+        return self.may_ask and (Role.ADMIN in self.roles or self.id in (asker.id, *thread.permitted))
+
 
 class Gate(Protocol):
     """How people come in; one of these per site."""

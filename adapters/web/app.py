@@ -85,6 +85,8 @@ def writing(base: str) -> Sequence[BaseRoute]:
         Route(f"{base}/unshare", deeds.unshare, methods=["POST"]),
         Route(f"{base}/{{turn}}/retry", deeds.retry, methods=["POST"]),
         Route(f"{base}/{{turn}}/rebuild", deeds.rebuild, methods=["POST"]),
+        Route(f"{base}/{{turn}}/approve/{{digest}}", deeds.approve, methods=["POST"]),
+        Route(f"{base}/{{turn}}/decline/{{digest}}", deeds.decline, methods=["POST"]),
         Route(f"{base}/{{turn}}/edit", deeds.edit, methods=["POST"]),
         Route(f"{base}/{{turn}}/fork", deeds.fork, methods=["POST"]),
     ]

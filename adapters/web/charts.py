@@ -21,7 +21,7 @@ DAYS = 366
 """Days that a plot shows, the last ones."""
 LINE = 22.0
 """Height of such a bar with its name."""
-NOTHING = Total(name="", runs=0, answered=0, limit=0, stopped=0, failed=0, missed=0, steps=0, repairs=0, seconds=0.0, tokens=0, cost=0.0)
+NOTHING = Total(name="", runs=0, answered=0, limit=0, stopped=0, failed=0, missed=0, approval=0, steps=0, repairs=0, seconds=0.0, tokens=0, cost=0.0)
 SUMMED = [field.name for field in fields(Total) if field.name not in ("name", "errors")]
 
 

@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from adapters.common.access import REFUSED_STEER
+from adapters.common.approvals import ANSWERED, approving, meant, refusal, verdict
 from adapters.common.rebuilds import ASKED, rebuilding
 from adapters.common.recording import record
 from adapters.web import sessions
@@ -37,7 +39,14 @@ async def ask(request: Request) -> Response:
     """Ask in a conversation."""
     room = await writable(request)
     text, files, key, there = await _asked(request)
-    await _hand_in(request, room, text, files, key=key, there=there)
+    yes = None if files else verdict(text)
+    asked = None if yes is None else await meant(web_of(request).desk, room.id)
+    if isinstance(asked, str):
+        raise HTTPException(409, asked)
+    if asked is not None and yes is not None:
+        await _decide(request, room, asked, yes=yes)
+    else:
+        await _hand_in(request, room, text, files, key=key, there=there)
     return Response(status_code=204)
 
 
@@ -107,6 +116,37 @@ async def rebuild(request: Request) -> Response:
     if not await web.inbox.accept(rebuilding(turn, room.id, viewer_of(request).author, place)):
         raise HTTPException(409, ASKED)
     return Response(status_code=204)
+
+
+async def approve(request: Request) -> Response:
+    """Let the code run that a turn asks to run."""
+    return await _decided(request, yes=True)
+
+
+async def decline(request: Request) -> Response:
+    """Do not let the code run that a turn asks to run."""
+    return await _decided(request, yes=False)
+
+
+async def _decided(request: Request, *, yes: bool) -> Response:
+    web, room = web_of(request), await writable(request)
+    turn = await room.turn(web, request.path_params["turn"])
+    why = await refusal(web.desk, turn, request.path_params["digest"])
+    if why:
+        raise HTTPException(409, why)
+    await _decide(request, room, turn, yes=yes)
+    return Response(status_code=204)
+
+
+async def _decide(request: Request, room: Room, turn: Turn, *, yes: bool) -> None:
+    """Answer a turn that asks whether its code may run. Raises HTTPException."""
+    web, viewer = web_of(request), viewer_of(request)
+    if not viewer.may_steer(room.thread, turn.incoming.asker):
+        await record(web.desk, Deed.REFUSED, viewer.author, thread=room.id, turn=turn.id, text=REFUSED_STEER)
+        raise HTTPException(403, REFUSED_STEER)
+    place = "" if room.id.startswith(WEB) else await _place(web, room) if room.posts else WEB
+    if not await web.inbox.accept(approving(turn, yes=yes, author=viewer.author, place=place)):
+        raise HTTPException(409, ANSWERED)
 
 
 async def edit(request: Request) -> Response:

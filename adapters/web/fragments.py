@@ -9,11 +9,11 @@ from typing import Any
 from adapters.common.rebuilds import notes, warning
 from adapters.common.story import Story
 from adapters.common.tables import is_numeric
-from adapters.render import clean, one_line, step_ok, step_summary, trouble, turn_summary
+from adapters.render import clean, one_line, step_mark, step_ok, step_summary, trouble, turn_summary
 from adapters.web.markup import code_lines, ends, printed, prose
 from adapters.web.rooms import Room
 from adapters.web.state import templates
-from codeact_bot.types import Answer, Execution, Incoming, Malformed, RunCode, Step, Table, Turn
+from codeact_bot.types import Answer, Execution, Incoming, Malformed, Proposal, RunCode, Step, Table, Turn
 
 TURNS = "turns"
 """Id of the element that holds the turns."""
@@ -93,12 +93,12 @@ def is_bad(step: Step) -> bool:
 
 def thought_of(step: Step) -> str:
     """What the model said before it acted."""
-    return step.action.thought if isinstance(step.action, RunCode | Malformed) else ""
+    return step.action.thought if isinstance(step.action, RunCode | Proposal | Malformed) else ""
 
 
 def purpose_of(step: Step) -> str:
     """The beginning of the code, for the line that a folded step is."""
-    code = step.action.code if isinstance(step.action, RunCode | Malformed) else ""
+    code = step.action.code if isinstance(step.action, RunCode | Proposal | Malformed) else ""
     first = next((line for line in code.split("\n") if line.strip() and not line.strip().startswith(("#", "import ", "from "))), "")
     return one_line(first, 70)
 
@@ -132,10 +132,12 @@ def _install() -> None:
         "columns_of": columns_of,
         "remarks_of": remarks_of,
         "trouble": trouble,
+        "step_mark": step_mark,
         "step_summary": step_summary,
         "turn_summary": turn_summary,
         "lost_notes": notes,
         "rebuild_warning": warning,
+        "is_proposal": lambda step: isinstance(step.action, Proposal),
         "is_malformed": lambda step: isinstance(step.action, Malformed),
     }
 

@@ -23,7 +23,14 @@ SHOWN = 20
 SHOWN_AT = 200
 """Turns that a page shows at most which begins at a certain one."""
 PLATFORMS = {"web": "Web", "slack": "Slack", "discord": "Discord", "terminal": "Terminal"}
-STATES = {"running": "Running", "answered": "Answered", "failed": "Failed", "stopped": "Stopped", "limit": "Out of budget"}
+STATES = {
+    "running": "Running",
+    "answered": "Answered",
+    "failed": "Failed",
+    "stopped": "Stopped",
+    "limit": "Out of budget",
+    "approval": "Asks for a yes",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from codeact_bot.agent.actions import ActionParser
 from codeact_bot.agent.advice import advise
+from codeact_bot.agent.approvals import WAITS, asking
 from codeact_bot.agent.execution import INTERRUPTED, SANDBOX_FAULTS, Save, Show, cancelled, execute, first
 from codeact_bot.agent.hints import HINTS, Hint
 from codeact_bot.agent.limits import NUDGE, exceeded, nudge_due, out_of_time
@@ -25,6 +26,7 @@ from codeact_bot.types import (
     Answer,
     Bounds,
     CodeStarted,
+    Completion,
     Ending,
     Execution,
     Limits,
@@ -32,6 +34,7 @@ from codeact_bot.types import (
     Message,
     Notice,
     Outcome,
+    Proposal,
     RunCode,
     Step,
     StepDone,
@@ -62,6 +65,8 @@ class Loop:
     bounds: Bounds = Bounds()
     hints: tuple[Hint, ...] = HINTS
     """The first that fits counts: put your own before `HINTS`."""
+    approve: bool = False
+    """Whether a person has to approve code before it runs."""
     window: Window = field(default_factory=Window)
     network: bool = False
     """Whether the sandbox can reach the network, which the model is told."""
@@ -74,15 +79,26 @@ class Loop:
     clock: Callable[[], float] = time.monotonic
     observer: Observer = UNOBSERVED
 
-    async def turn(self, turn: Turn, past: Sequence[Turn], session: Session, *, save: Save, show: Show, stop: asyncio.Event) -> Turn:
+    async def turn(
+        self,
+        turn: Turn,
+        past: Sequence[Turn],
+        session: Session,
+        *,
+        save: Save,
+        show: Show,
+        stop: asyncio.Event,
+        approved: RunCode | None = None,
+    ) -> Turn:
         """Work on `turn` until it has an outcome and return it with its steps and outcome, not yet saved.
 
         `save` is given each step before its code runs and again when it is done; `show` is given what people should see; `stop` ends the turn
-        from any state. The attached files are in the session's folder already. Errors of `save` and `show` propagate.
+        from any state. Code that a person has approved runs first. The attached files are in the session's folder already. Errors of `save`
+        and `show` propagate.
         """
         run = _Run(self, turn, past, session, save, show, stop)
         try:
-            outcome = await run.to_the_end()
+            outcome = await run.to_the_end(approved)
         except Ended as ended:
             outcome = ended.outcome
         return replace(turn, steps=tuple(run.steps), outcome=outcome, ended=now())
@@ -97,12 +113,20 @@ class _Run:
         self.steps = list(turn.steps)
         self.began = loop.clock()
         self.system = system_prompt(
-            today=datetime.now(UTC).date(), limits=loop.limits, network=loop.network, packages=loop.packages, template=loop.template
+            today=datetime.now(UTC).date(),
+            limits=loop.limits,
+            network=loop.network,
+            packages=loop.packages,
+            approve=loop.approve,
+            template=loop.template,
         )
 
-    async def to_the_end(self) -> Outcome:
+    async def to_the_end(self, approved: RunCode | None) -> Outcome:
         """The loop."""
         await self.settle_open_step()
+        if approved is not None and not self.steps and not self.stop.is_set():
+            await self.show(Thought(text=approved.thought))
+            await self.run(Step(index=0, completion=Completion(text=""), action=approved), approved.code)
         while not (outcome := self.over()):
             outcome = await self.act(await self.ask())
             if outcome:
@@ -113,6 +137,8 @@ class _Run:
         """Return the outcome if there is a reason to end before the next step."""
         if self.steps and isinstance(answer := self.steps[-1].action, Answer):
             return Outcome(ending=Ending.ANSWERED, text=answer.text)
+        if self.steps and isinstance(proposal := self.steps[-1].action, Proposal):
+            return asking(proposal)
         if self.stop.is_set():
             return _STOPPED
         return exceeded(self.loop.limits, self.steps, self.seconds())
@@ -179,11 +205,17 @@ class _Run:
                 return Outcome(ending=Ending.ANSWERED, text=text)
             case Malformed() as action:
                 await self.finish(replace(step, observation=observe_malformed(action, steps_left=self.steps_left())))
+            case RunCode(thought=thought, code=code) if self.loop.approve:
+                await self.finish(replace(step, action=Proposal(thought=thought, code=code), observation=WAITS))
             case RunCode(code=code):
-                await self.save(step)
-                await self.show(CodeStarted(index=step.index, code=code))
-                await self.close(step, await self.execute(step, code))
+                await self.run(step, code)
         return None
+
+    async def run(self, step: Step, code: str) -> None:
+        """Run the code of a step, which is written before and after it."""
+        await self.save(step)
+        await self.show(CodeStarted(index=step.index, code=code))
+        await self.close(step, await self.execute(step, code))
 
     async def execute(self, step: Step, code: str) -> Execution:
         """Run the code within its time; a stop interrupts it."""

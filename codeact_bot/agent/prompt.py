@@ -11,10 +11,18 @@ from codeact_bot.types import Incoming, Limits
 
 _ONLINE = "The sandbox can reach the network."
 _OFFLINE = "There is no network: nothing can be downloaded or installed."
+_APPROVED = "\nA person has to approve each block before it is run: say in the sentence before it what it does and why.\n"
 
 
 def system_prompt(
-    *, today: date, limits: Limits, network: bool = False, packages: str = "NumPy, pandas, matplotlib", name: str = "codeact-bot", template: str = ""
+    *,
+    today: date,
+    limits: Limits,
+    network: bool = False,
+    packages: str = "NumPy, pandas, matplotlib",
+    approve: bool = False,
+    name: str = "codeact-bot",
+    template: str = "",
 ) -> str:
     """Render the system prompt, or `template` in its place. Raises KeyError for a variable that is not known."""
     text = template or files("codeact_bot.agent").joinpath("system.md").read_text(encoding="utf-8")
@@ -26,12 +34,15 @@ def system_prompt(
         turn_seconds=f"{limits.turn_seconds:g}",
         network=_ONLINE if network else _OFFLINE,
         packages=packages or "the standard library",
+        approvals=_APPROVED if approve else "",
     )
 
 
 def question(incoming: Incoming) -> str:
     """Phrase a person's message for the model: who wrote it, the text, and the files that are in the working folder now."""
     who = " ".join(incoming.author.name.split())
+    if incoming.approval is not None:
+        return f"({who} {'approved' if incoming.approval.yes else 'declined to have'} the code above{'.' if incoming.approval.yes else ' run.'})"
     by_clock = f"(Sent by {who}'s schedule, {incoming.fire.said}: nobody may be there to answer a question back.)" if incoming.fire else ""
     lines = [by_clock or (f"{who} writes:" if who else ""), incoming.text.strip() or "(no text)"]
     if incoming.files:

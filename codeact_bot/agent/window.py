@@ -9,7 +9,7 @@ from codeact_bot.agent.execution import INTERRUPTED
 from codeact_bot.agent.observations import clip, observe, quoted
 from codeact_bot.agent.prompt import question
 from codeact_bot.agent.reasoning import without_reasoning
-from codeact_bot.types import Ending, Kind, Malformed, Message, RunCode, Status, Step, Turn, Usage
+from codeact_bot.types import Ending, Kind, Malformed, Message, Proposal, RunCode, Status, Step, Turn, Usage
 
 CHARACTERS_PER_TOKEN = 4.0
 """Until the model reported its own figures: OpenAI's help page, "What are tokens and how to count them?"."""
@@ -66,18 +66,22 @@ def turn_messages(turn: Turn, *, limit: int | None = None) -> list[Message]:
     """Return a turn in full, or with each observation cut to about `limit` characters; of a rebuild, only that it was made."""
     if turn.incoming.kind is Kind.REBUILD:
         return _exchange(REBUILT.format(" ".join(turn.incoming.author.name.split())), turn.outcome.text if turn.outcome else "")
-    messages = [Message(role="user", content=question(turn.incoming))]
-    for step in turn.steps:
+    approved = turn.steps[:1] if turn.incoming.kind is Kind.APPROVAL else ()
+    opening = [question(turn.incoming), *(_observation(step, limit) for step in approved)]
+    messages = [Message(role="user", content="\n\n".join(opening))]
+    for step in turn.steps[len(approved) :]:
         messages.append(Message(role="assistant", content=without_reasoning(step.completion.text) or "(empty)"))
         if observation := _observation(step, limit):
             messages.append(Message(role="user", content=observation))
-    if turn.outcome is not None and turn.outcome.ending is not Ending.ANSWERED:
+    if turn.outcome is not None and turn.outcome.ending is Ending.APPROVAL:
+        messages.append(Message(role="assistant", content=turn.outcome.text))
+    elif turn.outcome is not None and turn.outcome.ending is not Ending.ANSWERED:
         messages.append(Message(role="assistant", content=f"(This turn ended without an answer: {turn.outcome.text})"))
     return messages
 
 
 def _observation(step: Step, limit: int | None) -> str:
-    if not isinstance(step.action, RunCode | Malformed):
+    if not isinstance(step.action, RunCode | Proposal | Malformed):
         return ""
     if isinstance(step.action, RunCode) and (limit is not None or not step.observation):
         return observe(step.execution or INTERRUPTED, limit=limit or _COMPACT)
@@ -92,7 +96,7 @@ def _summary(turn: Turn) -> list[Message]:
     """Return a turn as its question, one line for each step, the files it made, and its answer."""
     if turn.incoming.kind is Kind.REBUILD:
         return turn_messages(turn)
-    done = [_step_line(step) for step in turn.steps if isinstance(step.action, RunCode)]
+    done = [_step_line(step) for step in turn.steps if isinstance(step.action, RunCode | Proposal)]
     files = sorted({quoted(file.name) for step in turn.steps if step.execution for file in step.execution.files})
     lines = ["(Summary of an earlier turn.)", *done]
     if files:
@@ -104,8 +108,8 @@ def _summary(turn: Turn) -> list[Message]:
 
 def _step_line(step: Step) -> str:
     action = step.action
-    first = (action.thought or action.code) if isinstance(action, RunCode) else ""
-    status = step.execution.status if step.execution else Status.LOST
+    first = (action.thought or action.code) if isinstance(action, RunCode | Proposal) else ""
+    status = step.execution.status if step.execution else "not run" if isinstance(action, Proposal) else Status.LOST
     return f"- {' '.join(first.split())[:_LINE]} → {status}"
 
 

@@ -13,14 +13,14 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import bson
 
-from codeact_bot.types import Answer, File, Malformed, RunCode
+from codeact_bot.types import Answer, File, Malformed, Proposal, RunCode
 
 T = TypeVar("T")
 Document = dict[str, Any]
 
 LARGEST = 12 * 1024 * 1024
 """Bytes of one document; MongoDB takes 16 MiB, the command around it included."""
-KINDS: Mapping[str, type] = {"run_code": RunCode, "answer": Answer, "malformed": Malformed}
+KINDS: Mapping[str, type] = {"run_code": RunCode, "proposal": Proposal, "answer": Answer, "malformed": Malformed}
 """How a document tells the actions apart."""
 NAMES = {cls: name for name, cls in KINDS.items()}
 INT64 = 2**63 - 1

@@ -10,7 +10,7 @@ from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import StoreUnavailable
 from codeact_bot.ports import ChatAdapter, Reply
 from codeact_bot.store.memory import MemoryStore
-from codeact_bot.types import Ending, Incoming, Lease, Outcome, Step, StepDone, ThreadId, Turn, TurnDone
+from codeact_bot.types import Completion, Ending, Incoming, Lease, Outcome, Proposal, Step, StepDone, ThreadId, Turn, TurnDone
 
 During = Callable[[Turn, Reply], Awaitable[None]]
 
@@ -61,14 +61,23 @@ class Core:
         return lease, turn, reply
 
     async def end(
-        self, lease: Lease, turn: Turn, text: str = "Done.", steps: Sequence[Step] = (), ending: Ending = Ending.ANSWERED, lost: str = "", rebuild: int = 0
+        self,
+        lease: Lease,
+        turn: Turn,
+        text: str = "Done.",
+        steps: Sequence[Step] = (),
+        ending: Ending = Ending.ANSWERED,
+        lost: str = "",
+        rebuild: int = 0,
+        proposal: str = "",
     ) -> Turn:
         """Save the steps and the outcome, without showing them."""
         for step in steps:
             for file in (*step.execution.images, *step.execution.files) if step.execution else ():
                 await self.store.save_file(file)
             await self.store.save_step(lease, turn.id, step)
-        done = await self.store.end_turn(lease, turn.id, Outcome(ending=ending, text=text, lost=lost, rebuild=rebuild))
+        outcome = Outcome(ending=ending, text=text, lost=lost, rebuild=rebuild, proposal=proposal)
+        done = await self.store.end_turn(lease, turn.id, outcome)
         await self.store.release(lease)
         return done
 
@@ -80,6 +89,7 @@ class Core:
         ending: Ending = Ending.ANSWERED,
         lost: str = "",
         rebuild: int = 0,
+        proposal: str = "",
     ) -> Turn:
         """Play one whole turn."""
         lease, turn, reply = await self.begin()
@@ -87,7 +97,13 @@ class Core:
             await during(turn, reply)
         for step in steps:
             await reply.show(StepDone(step=step))
-        done = await self.end(lease, turn, text, steps, ending, lost, rebuild)
+        done = await self.end(lease, turn, text, steps, ending, lost, rebuild, proposal)
         await reply.show(TurnDone(turn=done))
         await self.store.delivered(done.id)
         return replace(done, reply=reply.reference)
+
+    async def propose(self, code: str = "print(6 * 7)", thought: str = "I multiply.") -> Turn:
+        """Play a turn that asks whether its code may run."""
+        action = Proposal(thought=thought, code=code)
+        step = Step(index=0, completion=Completion(text=f"{thought}\n\n```python\n{code}\n```\n"), action=action)
+        return await self.answer("May I run this code?", [step], ending=Ending.APPROVAL, proposal=action.digest)

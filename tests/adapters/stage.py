@@ -193,6 +193,9 @@ class Stage:
     async def history(self, thread: ThreadId) -> Sequence[Turn]:
         return [turn for turn in self.done if turn.incoming.thread == thread]
 
+    async def last(self, thread: ThreadId) -> Turn | None:
+        return next(reversed(await self.history(thread)), None)
+
     async def undo(self, thread: ThreadId) -> Turn | None:
         return self.done.pop() if self.done else None
 

@@ -53,11 +53,11 @@ class World:
         return self.links[0].partition("/?")[0]
 
     @asynccontextmanager
-    async def worker(self, replies: Sequence[Reply], *adapters: ChatAdapter, delay: float = 0.0) -> AsyncIterator[Service]:
+    async def worker(self, replies: Sequence[Reply], *adapters: ChatAdapter, delay: float = 0.0, approve: bool = False) -> AsyncIterator[Service]:
         """A worker for these adapters; it ends with the body."""
         async with Sessions(self.sandbox, self.store, pool=0) as sessions:
             model = ScriptedModel(replies, delay=delay)
-            service = Service(store=self.store, sessions=sessions, loop=Loop(model=model), adapters=adapters)
+            service = Service(store=self.store, sessions=sessions, loop=Loop(model=model, approve=approve), adapters=adapters)
             running = asyncio.create_task(service.run())
             try:
                 yield service
@@ -69,10 +69,10 @@ class World:
         return WebAdapter(Site(at=at, secret=SECRET, owner=ADA, **chosen), self.desk, self.links.append, gate)  # type: ignore[arg-type]
 
     @asynccontextmanager
-    async def site(self, replies: Sequence[Reply], *, delay: float = 0.0, **chosen: object) -> AsyncIterator[Service]:
+    async def site(self, replies: Sequence[Reply], *, delay: float = 0.0, approve: bool = False, **chosen: object) -> AsyncIterator[Service]:
         """The web chat with its worker; returns when it can be reached."""
         before = len(self.links)
-        async with self.worker(replies, self.adapter(**chosen), delay=delay) as service:  # type: ignore[arg-type]
+        async with self.worker(replies, self.adapter(**chosen), delay=delay, approve=approve) as service:  # type: ignore[arg-type]
             await until(lambda: len(self.links) > before)
             yield service
 

@@ -52,7 +52,7 @@ LIMIT = Parameter(name="limit", kind=Annotated[int, Field(ge=1, le=100)], defaul
 SEARCH = Parameter(name="text", kind=_text(200), default="", said="Beginnings of words of the questions and of the names of those who asked.")
 PLATFORM = Parameter(name="platform", kind=Literal["", "web", "slack", "discord", "terminal"], default="", said="Only those of this platform.")
 STATE = Parameter(
-    name="state", kind=Literal["", "running", "answered", "limit", "stopped", "failed"], default="", said="Only those that stand so."
+    name="state", kind=Literal["", "running", "answered", "limit", "stopped", "failed", "approval"], default="", said="Only those that stand so."
 )
 AFTER = Parameter(name="after", kind=Annotated[str, Field(pattern=r"^([0-9]{1,14}\..{1,200})?$")], default="", said="`next` of the page before.")
 BEFORE = Parameter(name="before", kind=Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")], default="", said="`next` of the page before.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from adapters.common.story import Story
-from codeact_bot.types import Answer, Ending, Execution, File, Malformed, RunCode, Status, Step, Table, Turn
+from codeact_bot.types import Answer, Ending, Execution, File, Malformed, Proposal, RunCode, Status, Step, Table, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +69,21 @@ class ResultView:
         )
 
 
+KINDS: Mapping[type, Literal["code", "proposal", "answer", "malformed"]] = {
+    RunCode: "code",
+    Proposal: "proposal",
+    Answer: "answer",
+    Malformed: "malformed",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepView:
     """One step on the way to an answer."""
 
     index: int
-    kind: Literal["code", "answer", "malformed"]
+    kind: Literal["code", "proposal", "answer", "malformed"]
+    """`proposal`: code that has not run, since a person has to approve it first."""
     text: str
     """What the model wrote before the code, or the answer."""
     code: str
@@ -90,7 +100,7 @@ class StepView:
         action, said = step.action, step.completion
         return cls(
             index=step.index,
-            kind="code" if isinstance(action, RunCode) else "malformed" if isinstance(action, Malformed) else "answer",
+            kind=KINDS[type(action)],
             text=action.text if isinstance(action, Answer) else action.thought,
             code="" if isinstance(action, Answer) else action.code,
             result=ResultView.of(step.execution) if step.execution else None,
@@ -114,6 +124,8 @@ class TurnView:
     steps: tuple[StepView, ...]
     ending: Ending | None
     """None while the turn runs."""
+    proposal: str
+    """SHA-256 of the code that it asks to run; empty where it asks nothing."""
     answer: str
     asked: datetime
     started: datetime
@@ -132,6 +144,7 @@ class TurnView:
             files=FileView.of(asked.files),
             steps=tuple(map(StepView.of, turn.steps)),
             ending=turn.outcome.ending if turn.outcome else None,
+            proposal=turn.outcome.proposal if turn.outcome else "",
             answer=turn.outcome.text if turn.outcome else "",
             asked=asked.at,
             started=turn.started,
