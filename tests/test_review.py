@@ -173,6 +173,16 @@ async def test_a_hold_keeps_what_a_person_wants_forgotten_until_it_is_released(s
     assert "Ann" not in out
 
 
+async def test_tokens_that_are_made_and_revoked_are_recorded_without_their_secrets(store, command):
+    _, secret, _ = await command("token", "create", "ci", "--role", "auditor")
+    await command("token", "revoke", "ci")
+    with pytest.raises(CodeactError, match="There is no token"):
+        await command("token", "revoke", "ci")
+    entries = [record.entry for record in (await store.records(Trail(kind=Deed.TOKEN))).records]
+    assert [(each.status, each.subject, each.text) for each in entries] == [("revoked", "ci", ""), ("made", "ci", "auditor")]
+    assert secret.strip() not in repr(entries)
+
+
 async def test_upkeep_removes_by_age_and_platform():
     store = MemoryStore()
     for name in ("slack", "discord", "web"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from codeact_bot.store.mongo import MongoStore
+from codeact_bot.types import Deed, Trail
 from tests.adapters.pseudo_terminal import Terminal, running
 
 PROGRAM = "tests.adapters.terminal_program"
@@ -179,3 +182,29 @@ def test_no_color_is_honoured(tmp_path: Path) -> None:
         assert b"\x1b[31m" not in chat.raw
         assert b"\x1b[36m" not in chat.raw
         assert b";38;" not in chat.raw
+
+
+@pytest.mark.needs("mongo")
+def test_a_stop_and_an_export_are_in_the_audit_of_the_database(tmp_path: Path, mongo_url: str) -> None:
+    """The program as a person starts it, on real parts; it begins with its tour."""
+    told = {"CODEACT_MONGO_URL": mongo_url, "CODEACT_DATABASE": f"terminal-{tmp_path.name}", "CODEACT_SANDBOX": "process", "CODEACT_WEB": "off"}
+    home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
+    with running("codeact_bot.cli", "chat", columns=140, **told, **home) as chat:
+        chat.wait_for("step 1")
+        chat.interrupt()
+        chat.wait_for("■ stopped")
+        chat.type(f"/export json{ENTER}")
+        chat.wait_for("saved")
+        chat.type(f"/quit{ENTER}")
+        assert chat.wait_end() == 0
+
+    async def found() -> list[tuple[Deed, str]]:
+        store = await MongoStore.open(mongo_url, told["CODEACT_DATABASE"])
+        try:
+            return [(each.entry.kind, each.entry.subject) for each in (await store.records(Trail())).records]
+        finally:
+            await store.aclose()
+
+    records = asyncio.run(found())
+    assert records.count((Deed.STOPPED, "")) == 1
+    assert records.count((Deed.EXPORTED, "json")) == 1

@@ -120,6 +120,8 @@ async def test_stop_history_export_new_allow_and_help_by_command(world: World) -
     assert "only the person who asked" in refused.response.content
     allowed = await world.ada.slash(thread, "codeact allow", person=world.bob)
     assert "Bob may now stop" in allowed.response.content
+    (permitted,) = (await world.core.store.records(Trail(kind=Deed.PERMITTED))).records
+    assert (permitted.entry.author and permitted.entry.author.id, permitted.entry.subject) == (str(world.ada.id), str(world.bob.id))
     await world.bob.slash(thread, "codeact stop")
     assert world.core.stopped
     helped = await world.bob.slash(thread, "codeact help")

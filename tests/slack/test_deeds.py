@@ -56,8 +56,9 @@ async def test_people_who_were_allowed_may_stop(world: World) -> None:
     (post,) = await world.slack.posts()
     await world.slack.press(post, "Stop", user=BOB)
     await until(lambda: bool(world.core.stopped))
-    await until(lambda: bool(world.core.store._records))
+    await until(lambda: len(world.core.store._records) == 2)
     assert await recorded(world, Deed.STOPPED) == [(BOB, world.core.accepted[0].thread)]
+    assert await recorded(world, Deed.PERMITTED) == [(ANN, world.core.accepted[0].thread)]
 
 
 @pytest.mark.parametrize("access", [Access(admins=(f"slack:user:{BOB}",))])
