@@ -15,6 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from codeact_bot.serve import _progress
+from codeact_bot.types import Preparing
+from codeact_bot.watch import Porter
 from tests import replica_set
 from tests.web.test_serve import environment
 
@@ -72,6 +75,17 @@ async def test_it_lives_from_the_start_and_is_ready_only_when_all_is_open(tmp_pa
             if process.returncode is None:
                 process.kill()
             await process.communicate()
+
+
+async def test_what_is_done_first_is_told() -> None:
+    porter = Porter()
+    _progress(porter, Preparing(label="Building the sandbox image", fraction=0.4))
+    (check,) = await porter.ready()
+    assert (check.ok, check.text) == (False, "starting: Building the sandbox image")
+    with porter.asking(None):
+        pass
+    (check,) = await porter.ready()
+    assert (check.ok, check.text) == (False, "stopping")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody without a name")

@@ -18,6 +18,8 @@ from tests.web.provider import ADA, Provider, provided
 from tests.web.staff import Place, csrf, served
 from tests.web.test_oidc import gate
 
+pytestmark = pytest.mark.timeout(120)
+
 PERSON = "4711@127.0.0.1"
 PLAIN = {"accept": "*/*"}
 
