@@ -161,6 +161,14 @@ async def test_a_question_in_between_makes_the_proposal_void(store):
     assert "has not been run" in model.requests[0][-3].content
 
 
+async def test_the_same_code_that_another_question_led_to_is_not_what_was_approved(store):
+    first, second = await asked(store), await asked(store, name="b")
+    assert first.outcome.proposal == second.outcome.proposal
+    chat = await told(store, [], yes(first))
+    assert chat.delivered[0].outcome.text == approvals.VOID
+    assert chat.delivered[0].steps == ()
+
+
 async def test_an_undone_question_cannot_be_approved(store):
     await told(store, ["Before."], message("before"))
     first = await asked(store)

@@ -69,6 +69,17 @@ async def test_the_words_are_understood_in_the_thread_once(world: World) -> None
     assert [each.kind for each in world.core.accepted] == [Kind.QUESTION, Kind.APPROVAL, Kind.QUESTION]
 
 
+async def test_who_asked_answers_for_what_comes_after_somebody_elses_yes(world: World) -> None:
+    post = await proposed(world)
+    await world.core.store.permit(world.core.accepted[0].thread, str(world.bob.id))
+    await world.bob.click(post, label="Approve")
+    await world.core.propose("print(7 * 8)")
+    await world.ada.send(world.thread, "decline")
+    said = world.core.accepted[2]
+    assert said.approval is not None
+    assert (said.author.name, said.asker.name, said.approval.yes) == ("Ada", "Ada", False)
+
+
 async def test_a_word_that_is_heard_again_is_no_question(world: World) -> None:
     await proposed(world)
     word = await world.ada.send(world.thread, "no")

@@ -97,6 +97,19 @@ async def test_words_of_others_are_refused(world: World) -> None:
     assert len(world.core.accepted) == 1
 
 
+async def test_who_asked_answers_for_what_comes_after_somebody_elses_yes(world: World) -> None:
+    ts, post = await proposed(world)
+    await world.core.store.permit(world.core.accepted[0].thread, BOB)
+    await world.slack.press(post, "Approve", user=BOB)
+    await accepted(world, 2)
+    await world.core.propose("print(7 * 8)")
+    await world.slack.send("decline", thread=ts)
+    await accepted(world, 3)
+    said = world.core.accepted[2]
+    assert said.approval is not None
+    assert (said.author.name, said.asker.name, said.approval.yes) == ("ann", "ann", False)
+
+
 async def test_a_redelivered_word_is_taken_once_and_is_no_question(world: World) -> None:
     ts, _ = await proposed(world)
     world.proxy.twice = True
