@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from codeact_bot.ledgers import parquet, text
@@ -35,15 +36,16 @@ class StoreAuditing:
         """List records, newest first. Raises QueryInvalid for a cursor that is none."""
         return await self._ledger.records(trail)
 
-    def verify(self) -> AsyncIterator[int | Verdict]:
+    def verify(self) -> AsyncGenerator[int | Verdict]:
         """Walk along the chain: how many records were looked at, again and again, and in the end what was found."""
         return walks(self._ledger)
 
-    async def runs_file(self, query: Query, kind: str) -> AsyncIterator[bytes]:
+    async def runs_file(self, query: Query, kind: str) -> AsyncGenerator[bytes]:
         """Write all runs that a query finds as `csv`, `jsonl` or `parquet`, piece by piece. Raises ConfigurationInvalid without pyarrow."""
         if kind != "parquet":
-            async for line in text(self._ledger, query, kind):
-                yield line.encode("utf-8", "replace")
+            async with aclosing(text(self._ledger, query, kind)) as lines:
+                async for line in lines:
+                    yield line.encode("utf-8", "replace")
             return
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "runs.parquet"

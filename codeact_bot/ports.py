@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
@@ -437,10 +437,10 @@ class Auditing(Protocol):
     async def records(self, trail: Trail) -> RecordPage:
         """List records, newest first, at most 1,000. Raises QueryInvalid for a cursor that is none."""
 
-    def verify(self) -> AsyncIterator[int | Verdict]:
+    def verify(self) -> AsyncGenerator[int | Verdict]:
         """Walk along the chain: how many records were looked at, again and again, and in the end what was found."""
 
-    def runs_file(self, query: Query, kind: str) -> AsyncIterator[bytes]:
+    def runs_file(self, query: Query, kind: str) -> AsyncGenerator[bytes]:
         """Write all runs that a query finds as `csv`, `jsonl` or `parquet`, piece by piece. Raises ConfigurationInvalid without pyarrow."""
 
 

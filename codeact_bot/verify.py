@@ -5,7 +5,7 @@ Without a receipt kept elsewhere, somebody who may write into the whole database
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 
 from codeact_bot.ports import Ledger
@@ -91,7 +91,7 @@ async def verify(ledger: Ledger, receipt: Receipt | None = None) -> Verdict:
     return [found async for found in walks(ledger, receipt) if isinstance(found, Verdict)][-1]
 
 
-async def walks(ledger: Ledger, receipt: Receipt | None = None) -> AsyncIterator[int | Verdict]:
+async def walks(ledger: Ledger, receipt: Receipt | None = None) -> AsyncGenerator[int | Verdict]:
     """Walk along the whole chain, page by page: how many records that were so far, and in the end what was found."""
     walk = _Walk(receipts={receipt.number: receipt.hash} if receipt else {})
     kept, before, more = await ledger.receipt(), None, True

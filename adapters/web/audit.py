@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from adapters.common.recording import look, record
@@ -19,8 +20,10 @@ from adapters.web.access import Viewer
 from adapters.web.charts import charts
 from adapters.web.filters import Filters, cursors_before
 from adapters.web.labels import detail_of, link, moment, narrowed, place
+from adapters.web.longread import LongRead, unless_left
 from adapters.web.pages import PLATFORMS
 from adapters.web.state import page, templates, viewer_of, web_of
+from codeact_bot.errors import QueryInvalid
 from codeact_bot.types import By, Deed, Ending, Trail, Verdict, now
 
 LISTED = 50
@@ -81,11 +84,14 @@ async def totals(request: Request) -> Response:
     if recent:
         midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
         query = replace(query, since=midnight - timedelta(days=DAYS - 1))
-    found = await web_of(request).desk.totals(query, by)
+    try:
+        found, refused = await web_of(request).desk.totals(query, by), ""
+    except QueryInvalid as error:
+        found, refused = (), str(error)
     shown = list(found[-GROUPS:])[::-1] if by is By.DAY else list(found[:GROUPS])
     bounds = {"since": f"{query.since:%Y-%m-%d}"} if recent and query.since else {}
     lines = [(total, narrowed({**bounds, **filters.given}, by, total.name)) for total in shown]
-    values = {"by": by, "bys": [(each, each) for each in By], "left_out": len(found) - len(shown), "recent": recent}
+    values = {"by": by, "bys": [(each, each) for each in By], "left_out": len(found) - len(shown), "recent": recent, "refused": refused}
     return _page(request, "totals", filters, {"by": by} if by is not By.DAY else {}, totals=lines, charts=charts(found, by), **values)
 
 
@@ -108,16 +114,16 @@ async def verify(request: Request) -> Response:
     await auditor(request)
     head, _, tail = bytes(_page(request, "verify", Filters(), mark=PROGRESS).body).decode().partition(PROGRESS)
 
-    async def pieces() -> AsyncIterator[str]:
-        async with _turnstile(request):
-            yield head
-            async for found in web_of(request).desk.verify():
-                yield _verdict(request, found) if isinstance(found, Verdict) else f"<li>{found:,} records</li>\n"
-            yield tail
+    async def pieces(walk: AsyncIterator[int | Verdict]) -> AsyncGenerator[str]:
+        yield head
+        async for found in walk:
+            yield _verdict(request, found) if isinstance(found, Verdict) else f"<li>{found:,} records</li>\n"
+        yield tail
 
-    if _turnstile(request).locked():
-        raise HTTPException(429, BUSY)
-    return StreamingResponse(pieces(), media_type="text/html; charset=utf-8")
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_turn(request))
+        walk = await stack.enter_async_context(aclosing(web_of(request).desk.verify()))
+        return LongRead(pieces(walk), "text/html; charset=utf-8", stack.pop_all())
 
 
 def _verdict(request: Request, verdict: Verdict) -> str:
@@ -129,24 +135,30 @@ async def export(request: Request) -> Response:
     viewer, kind = await auditor(request), request.path_params["format"]
     if kind not in KINDS:
         raise HTTPException(404, "There is no such format. Choose csv, jsonl or parquet.")
-    if _turnstile(request).locked():
-        raise HTTPException(429, BUSY)
     web, filters = web_of(request), Filters.of(request.query_params)
-    await record(web.desk, Deed.EXPORTED, viewer.author, subject=kind, text=filters.address or "all runs")
-    pieces = web.desk.runs_file(filters.query(), kind)
-    first = await anext(pieces, b"")
 
-    async def rest() -> AsyncIterator[bytes]:
-        async with _turnstile(request):
-            yield first
-            async for piece in pieces:
-                yield piece
+    async def whole(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        yield first
+        async for piece in rest:
+            yield piece
 
-    return StreamingResponse(rest(), media_type=KINDS[kind], headers={"content-disposition": f'attachment; filename="runs.{kind}"'})
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_turn(request))
+        await record(web.desk, Deed.EXPORTED, viewer.author, subject=kind, text=filters.address or "all runs")
+        pieces = await stack.enter_async_context(aclosing(web.desk.runs_file(filters.query(), kind)))
+        try:
+            first = await unless_left(request, anext(pieces, b""))
+        except ClientDisconnect:
+            return Response(status_code=204)
+        return LongRead(whole(first, pieces), KINDS[kind], stack.pop_all(), {"content-disposition": f'attachment; filename="runs.{kind}"'})
 
 
-def _turnstile(request: Request) -> asyncio.Semaphore:
-    return web_of(request).long_reads
+def _turn(request: Request) -> asyncio.Semaphore:
+    """Return what lets few read long at once. Raises HTTPException where all turns are taken."""
+    turnstile = web_of(request).long_reads
+    if turnstile.locked():
+        raise HTTPException(429, BUSY)
+    return turnstile
 
 
 def _route(request: Request) -> str:

@@ -17,6 +17,8 @@ GUTTER, FOOT = 34.0, 16.0
 """Room for the numbers beside it and for the dates below it."""
 BARS = 10
 """Bars of a plot whose names stand beside them."""
+TYPES = 4
+"""Types of errors that are drawn over time, the most frequent ones."""
 DAYS = 366
 """Days that a plot shows, the last ones."""
 LINE = 22.0
@@ -117,12 +119,26 @@ def charts(totals: Sequence[Total], by: By) -> list[Chart]:
     made = []
     for measure in MEASURES:
         drawn = _columns(measure, named) if by is By.DAY else _rows(measure.title, _values(measure, named), measure.text)
-        made.append(replace(drawn, figure=measure.text(measure.number(everything))))
+        made.append(drawn if by is By.ERROR else replace(drawn, figure=measure.text(measure.number(everything))))
+    if by is By.ERROR:
+        return made
     errors = Counter[str]()
     for total in totals:
         errors.update({each.type: each.runs for each in total.errors})
     found = [(one_line(name, 40), float(runs)) for name, runs in errors.most_common(BARS)]
+    if by is By.DAY:
+        made += [_of_type(name, named, runs) for name, runs in errors.most_common(TYPES)]
     return [*made, _rows("Runs with an error, by type", found, _whole)] if found else made
+
+
+def _of_type(name: str, days: Sequence[Total], runs: int) -> Chart:
+    """Draw on which days a type of error occurred."""
+    measure = Measure(title=f"Runs with {one_line(name, 30)}", number=lambda total: _with(total, name), text=_whole, short=_short)
+    return replace(_columns(measure, days), figure=_whole(runs))
+
+
+def _with(total: Total, error: str) -> int:
+    return next((each.runs for each in total.errors if each.type == error), 0)
 
 
 def together(totals: Sequence[Total]) -> Total:

@@ -53,8 +53,24 @@ def test_names_stand_beside_their_bars() -> None:
     assert together(found).runs == 10
 
 
+def test_errors_are_drawn_by_type_over_time() -> None:
+    def errors(**runs: int) -> tuple[ErrorCount, ...]:
+        return tuple(ErrorCount(type=name, runs=count) for name, count in runs.items())
+
+    days = [total("2026-11-01", 9, errors=errors(KeyError=2, ValueError=1)), total("2026-11-03", 9, errors=errors(KeyError=3, A=1, B=1, C=1))]
+    made = {chart.title: chart for chart in charts(days, By.DAY)}
+    assert [bar.value for bar in made["Runs with KeyError"].bars] == ["2", "no runs", "3"]
+    assert (made["Runs with KeyError"].figure, made["Runs with ValueError"].figure) == ("5", "1")
+    assert "at most" in made["Runs with KeyError"].about
+    assert len([title for title in made if title.startswith("Runs with ") and "type" not in title]) == 4
+    by_type = charts([total("KeyError", 5, errors=errors(KeyError=5, ValueError=1)), total("ValueError", 1)], By.ERROR)
+    assert by_type[0].figure == "", "a run counts for each of its types, so that they do not add up"
+    assert "Runs with an error, by type" not in [chart.title for chart in by_type]
+
+
 def test_lines_of_totals_lead_to_their_runs() -> None:
     assert narrowed({"q": "x"}, By.PERSON, "Ada (of all) (U1)") == "/audit?q=x&person=U1"
     assert narrowed({"since": "2026-01-01"}, By.DAY, "2026-11-24") == "/audit?since=2026-11-24&until=2026-11-24"
     assert narrowed({}, By.CHANNEL, "slack:T1:C1") == "/audit?channel=slack%3AT1%3AC1"
+    assert narrowed({}, By.ERROR, "KeyError") == "/audit?error=KeyError"
     assert narrowed({}, By.MODEL, "") == ""
