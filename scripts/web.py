@@ -58,7 +58,7 @@ async def picture(browser: Browser, state: Path, address: str, name: str, colour
 
 def keep(taken: bytes, path: Path) -> None:
     """Save a picture with as few colours as nobody misses, at a third of the size."""
-    Image.open(io.BytesIO(taken)).convert("RGB").quantize(160, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(io.BytesIO(taken)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 async def main() -> None:
@@ -98,7 +98,7 @@ async def pictures(browser: Browser, page: Page, state: Path) -> None:
     await picture(browser, state, f"{base}/audit", "audit.png", "light", 1280, 720, "")
     await picture(browser, state, f"{base}/audit/totals", "audit-totals.png", "light", 1280, 860, "")
     await picture(browser, state, f"{base}/audit/chain", "audit-records.png", "dark", 1280, 520, "")
-    await picture(browser, state, f"{base}/audit/chain/verify", "audit-verified.png", "light", 780, 300, "")
+    await picture(browser, state, f"{base}/audit/chain/verify", "audit-verified.png", "light", 780, 330, "")
 
 
 if __name__ == "__main__":
