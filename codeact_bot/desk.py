@@ -19,6 +19,7 @@ from codeact_bot.types import (
     Entry,
     File,
     Fork,
+    Glimpse,
     Incoming,
     Listing,
     Order,
@@ -62,6 +63,10 @@ class StoreDesk(StoreAuditing):
     async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
         """Messages that wait in the thread, the one being answered included."""
         return await self._store.pending(thread)
+
+    async def glimpse(self, thread: ThreadId, turn_id: str) -> Glimpse | None:
+        """What a turn that runs shows of the step under way."""
+        return await self._store.glimpse(thread, turn_id)
 
     async def load(self, file: File) -> bytes:
         """The bytes of a file that the store keeps. Raises FileRefused when there are none."""

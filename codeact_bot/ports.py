@@ -20,6 +20,7 @@ from codeact_bot.types import (
     Execution,
     File,
     Fork,
+    Glimpse,
     Incoming,
     Lease,
     Listing,
@@ -199,6 +200,9 @@ class Keeping(Protocol):
     async def forget(self, person: str, *, prefix: str = "") -> Erased:
         """Remove all that a person, named by their id, asked in conversations whose ids begin with a prefix, and what came of it."""
 
+    async def find_words(self, limit: int) -> int:
+        """Give conversations of before lists were searched the words by which they are found; returns how many those were, `limit` at most."""
+
     async def sweep(self, seconds: float = 600.0) -> int:
         """Remove the bytes of removed files that nobody else refers to and nobody has saved for so long; returns how many files that were."""
 
@@ -238,6 +242,15 @@ class Store(Ledger, Keeping, Protocol):
 
     async def save_step(self, lease: Lease, turn_id: str, step: Step) -> None:
         """Write a step, open or closed; a closed one replaces its open self, never the other way round."""
+
+    async def save_glimpse(self, lease: Lease, turn_id: str, glimpse: Glimpse) -> bool:
+        """Let others see what a turn shows of the step under way, until that begins to run, or ends.
+
+        False, and nothing is written, where the lease is no longer valid or the step has gone on already. It may be lost in a crash.
+        """
+
+    async def glimpse(self, thread: ThreadId, turn_id: str) -> Glimpse | None:
+        """What a turn that runs shows of the step under way; None where nothing was kept of that."""
 
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
         """Write the outcome and take the message off the queue: with one write the turn has ended, whatever happens after it."""
@@ -461,6 +474,9 @@ class Desk(Auditing, Protocol):
 
     async def pending(self, thread: ThreadId) -> Sequence[Incoming]:
         """Messages that wait in the thread, oldest first, the one being answered included."""
+
+    async def glimpse(self, thread: ThreadId, turn_id: str) -> Glimpse | None:
+        """What a turn that runs, here or elsewhere, shows of the step under way; None where nothing is known of that."""
 
     async def load(self, file: File) -> bytes:
         """The bytes of a file that the store keeps. Raises FileRefused when there are none."""

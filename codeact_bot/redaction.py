@@ -19,6 +19,7 @@ from codeact_bot.types import (
     Completion,
     Entry,
     Execution,
+    Glimpse,
     Incoming,
     Malformed,
     Outcome,
@@ -152,6 +153,11 @@ class Redactor:
     def outcome(self, outcome: Outcome) -> Outcome:
         """Return an outcome without secrets."""
         return replace(outcome, text=self.text(outcome.text))
+
+    def glimpse(self, glimpse: Glimpse) -> Glimpse:
+        """Return what a step shows without secrets."""
+        notices = tuple(map(self.text, glimpse.notices))
+        return replace(glimpse, thought=self.text(glimpse.thought), output=self.text(glimpse.output), notices=notices)
 
     def entry(self, entry: Entry) -> Entry:
         """Return an entry without the secrets in its text, in names of files, in changed settings, and in what it was done to."""

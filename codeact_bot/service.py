@@ -19,13 +19,14 @@ from codeact_bot.agent.replay import Replay
 from codeact_bot.audit import Recorder, news, turn_entries
 from codeact_bot.delivery import Deliveries, open_reply, prefixes
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
+from codeact_bot.glimpses import seen
 from codeact_bot.keeper import Keeper
 from codeact_bot.patience import Patience, giving_way, to_the_end
 from codeact_bot.ports import UNOBSERVED, ChatAdapter, Observer, Reply, Store, Tell
 from codeact_bot.rebuild import Rebuild, told
 from codeact_bot.redaction import MARK
 from codeact_bot.sessions import Sessions, ThreadSession
-from codeact_bot.types import Activity, Ending, Fire, Incoming, Kind, Lease, Notice, Outcome, RunCode, Step, ThreadId, Turn, Work, step_mark
+from codeact_bot.types import Activity, Ending, Fire, Incoming, Kind, Lease, Notice, Outcome, Step, ThreadId, Turn, Work, step_mark
 
 log = logging.getLogger(__name__)
 
@@ -240,22 +241,21 @@ class Service:
                     keeper.keep()
 
         try:
-            if turn.incoming.kind is Kind.REBUILD:
-                replay = Replay(limits=self._loop.limits, bounds=self._loop.bounds, redactor=self._loop.redactor)
-                work = Rebuild(store=self._store, replay=replay, session=session, keeper=keeper, patience=patience)
-                return await work.turn(turn, save=save, show=reply.show, stop=stop)
-            past = await patience.keep(lambda: self._store.turns(lease.thread, last=PAST_TURNS))
-            approved: RunCode | None = None
-            if turn.incoming.kind is Kind.APPROVAL:
-                await self._recorder.written()
-                if isinstance(verdict := granted(turn, past), Outcome):
-                    return verdict
-                approved = verdict
-            for file in turn.incoming.files:
-                await session.put(replace(file, data=file.data or await patience.keep(partial(self._store.load_file, file.digest))))
-            if turn.incoming.files:
-                keeper.keep()
-            done = await self._loop.turn(turn, past, session, save=save, show=reply.show, stop=stop, approved=approved)
+            async with seen(self._store, lease, turn, reply.show) as show:
+                if turn.incoming.kind is Kind.REBUILD:
+                    replay = Replay(limits=self._loop.limits, bounds=self._loop.bounds, redactor=self._loop.redactor)
+                    work = Rebuild(store=self._store, replay=replay, session=session, keeper=keeper, patience=patience)
+                    return await work.turn(turn, save=save, show=show, stop=stop)
+                past = await patience.keep(lambda: self._store.turns(lease.thread, last=PAST_TURNS))
+                if turn.incoming.kind is Kind.APPROVAL:
+                    await self._recorder.written()
+                if isinstance(approved := granted(turn, past), Outcome):
+                    return approved
+                for file in turn.incoming.files:
+                    await session.put(replace(file, data=file.data or await patience.keep(partial(self._store.load_file, file.digest))))
+                if turn.incoming.files:
+                    keeper.keep()
+                done = await self._loop.turn(turn, past, session, save=save, show=show, stop=stop, approved=approved)
         except (LeaseLost, StoreUnavailable):
             raise
         except CodeactError as error:

@@ -110,6 +110,8 @@ class Incoming:
     kind: Kind = Kind.QUESTION
     approval: Approval | None = None
     """What it says, where its kind is `approval`."""
+    via: str = ""
+    """Where it was asked, in words, when that is not where the answer is posted, so that it has to be repeated there: `the web chat`."""
 
     @property
     def asker(self) -> Author:
@@ -362,6 +364,30 @@ class Turn:
     def usage(self) -> Usage:
         """Tokens and money of all steps."""
         return sum((step.completion.usage for step in self.steps), Usage())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glimpse:
+    """What a turn shows of the step under way, for those who follow it from another process."""
+
+    step: int
+    """Index of the step in its turn."""
+    running: bool
+    """Whether its code runs; the model thinks otherwise."""
+    thought: str = ""
+    """The end of the model's prose; empty while the code runs, since the open step has it."""
+    output: str = ""
+    """The end of what the code printed."""
+    cut: int = 0
+    """Characters printed before `output`."""
+    notices: tuple[str, ...] = ()
+    """The last sentences that the person should read."""
+
+    def fits(self, turn: Turn) -> bool:
+        """Whether the turn, as it was read, is at this step."""
+        last = turn.steps[-1] if turn.steps else None
+        running = last is not None and isinstance(last.action, RunCode) and last.execution is None
+        return (self.step, self.running) == (len(turn.steps) - running, running)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

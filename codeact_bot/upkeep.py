@@ -16,9 +16,12 @@ from codeact_bot.redaction import Redactor
 from codeact_bot.settings import Settings, variable
 from codeact_bot.types import Change, Deed, Entry, Erased, Retention, Trail, now
 
+BATCH = 100
+"""Conversations that are made to be found at once."""
+
 
 async def retain(store: Keeping, retention: Retention) -> Erased:
-    """Remove the questions that are kept long enough, and the bytes of removed files that nobody refers to any more."""
+    """Remove the questions that are kept long enough, and the bytes of removed files that nobody refers to any more; let all be found."""
     found = Erased()
     for platform, days in retention.platforms.items():
         if days > 0:
@@ -26,6 +29,8 @@ async def retain(store: Keeping, retention: Retention) -> Erased:
     if retention.days > 0:
         found += await store.expire(now() - timedelta(days=retention.days), other_than=tuple(retention.platforms))
     await store.sweep()
+    while await store.find_words(BATCH) == BATCH:
+        pass
     return found
 
 

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from codeact_bot.types import CodeStarted, Event, Notice, Output, Preparing, Step, StepDone, Thought, ThoughtDropped, Turn, TurnDone
+from codeact_bot.types import (
+    CodeStarted,
+    Event,
+    Glimpse,
+    Notice,
+    Output,
+    Preparing,
+    RunCode,
+    Step,
+    StepDone,
+    Thought,
+    ThoughtDropped,
+    Turn,
+    TurnDone,
+)
 
 TAIL = 8_000
 """Characters of a running step's thought and output that are kept for showing."""
@@ -26,6 +40,19 @@ class Story:
         self.notices: list[str] = []
         self.done = turn.outcome is not None
         self._steps = {step.index: step for step in turn.steps}
+
+    @classmethod
+    def elsewhere(cls, turn: Turn, glimpse: Glimpse | None) -> Story:
+        """A turn that another process runs, as the store has it."""
+        story = cls(turn)
+        last = turn.steps[-1] if turn.steps else None
+        if last is not None and isinstance(last.action, RunCode) and last.execution is None:
+            del story._steps[last.index]
+            story.code, story.thought = last.action.code, last.action.thought
+        if glimpse is not None and glimpse.fits(turn):
+            story.thought = story.thought or glimpse.thought
+            story.output, story.cut, story.notices = glimpse.output, glimpse.cut, list(glimpse.notices)
+        return story
 
     @property
     def steps(self) -> list[Step]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import aiohttp
 import discord
 
+from adapters.common.elsewhere import posted_before
 from adapters.common.patience import patient
 from adapters.discord.client import Client
 from adapters.discord.places import PREFIX
@@ -62,7 +63,7 @@ class DiscordAdapter:
 
     async def reply(self, turn: Turn) -> Reply:
         """Open the post for a turn, or go on with the one that `turn.reply` names."""
-        reply = DiscordReply(self.client.wire, self._desk, turn)
+        reply = DiscordReply(self.client.wire, self._desk, turn, await posted_before(self._desk, turn))
         if turn.outcome is None:
             await reply.opened()
             if self.client.ear is not None:

@@ -85,7 +85,7 @@ class Hand:
         assert interaction.channel_id is not None
         spot = Spot(way=Way.HERE, channel=interaction.channel_id, message=interaction.id)
         thread = await self._here(interaction, turn.incoming.thread)
-        fresh = replace(turn.incoming, id=str(interaction.id), thread=thread, place=str(spot), at=interaction.created_at, fire=None)
+        fresh = replace(turn.incoming, id=str(interaction.id), thread=thread, place=str(spot), at=interaction.created_at, fire=None, via="")
         await self._ear.accept(fresh)
         return ""
 

@@ -134,7 +134,7 @@ class Ear:
     async def unmark(self, turn: Turn) -> None:
         """Take the mark of a queued question away, now that its turn begins."""
         incoming = turn.incoming
-        if incoming.fire is None and incoming.kind is Kind.QUESTION and (incoming.id in self.queued or waited(turn)):
+        if incoming.fire is None and not incoming.via and incoming.kind is Kind.QUESTION and (incoming.id in self.queued or waited(turn)):
             self.queued.discard(incoming.id)
             await self._wire.unmark(Spot.parse(incoming.place).channel, int(incoming.id.partition("~")[0]), QUEUED)
 

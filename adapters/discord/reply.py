@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import discord
 
+from adapters.common.elsewhere import quoted
 from adapters.common.neutral import discord_markdown
 from adapters.common.reply import PacedReply
 from adapters.common.split import split
@@ -33,12 +34,17 @@ class DiscordReply(PacedReply):
 
     refusals = (discord.HTTPException,)
 
-    def __init__(self, wire: Wire, desk: Desk, turn: Turn) -> None:
-        """Show `turn`; go on with the post that `turn.reply` names, where it names one."""
+    def __init__(self, wire: Wire, desk: Desk, turn: Turn, beside: str = "") -> None:
+        """Show `turn`; go on with the post that `turn.reply` names, where it names one.
+
+        Where it was asked elsewhere, its question is posted, too, in the channel of the post that `beside` names.
+        """
         super().__init__(turn, EVERY)
         self._wire = wire
         self._desk = desk
         self._spot = Spot.parse(turn.incoming.place)
+        if turn.incoming.via:
+            self._spot = Spot(way=Way.SAY, channel=(Reference.parse(beside) or self._spot).channel)
         self._first = Reference.parse(turn.reply)
         self._channel = self._first.channel if self._first else 0
         self._after = self._spot.message or discord.utils.time_snowflake(turn.started - EARLY)
@@ -74,9 +80,11 @@ class DiscordReply(PacedReply):
     async def _say_question(self) -> int:
         incoming = self.story.turn.incoming
         by_clock = asked_by_clock(incoming)
-        head = f"**{discord_markdown(by_clock)}**:" if by_clock else f"**{discord_markdown(incoming.author.name)}** asks:"
+        asks = f"**{discord_markdown(incoming.author.name)}** asks{' in ' + incoming.via if incoming.via else ''}:"
+        head = f"**{discord_markdown(by_clock)}**:" if by_clock else asks
+        said = discord_markdown(incoming.text)
         files = [f"-# with {discord_markdown(file.name)}" for file in incoming.files]
-        text = split("\n".join([f"{head} {discord_markdown(incoming.text)}", *files]), LIMIT, units)[0]
+        text = split("\n".join([f"{head}\n{quoted(said)}" if incoming.via else f"{head} {said}", *files]), LIMIT, units)[0]
         if self.unsure:
             for post in await self._wire.own_posts(self._spot.channel, self._after):
                 if post.content.strip() == text.strip():

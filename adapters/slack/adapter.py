@@ -13,6 +13,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
 from adapters.common.counter import Counter
+from adapters.common.elsewhere import posted_before
 from adapters.common.pace import PlatformDown, TryLater
 from adapters.common.patience import patient
 from adapters.slack.budget import Budget
@@ -125,7 +126,7 @@ class SlackAdapter:
 
     async def reply(self, turn: Turn) -> Reply:
         """Open the post for a turn, or go on with the one that `turn.reply` names."""
-        reply = SlackReply(self._wire, self._desk, self._budget, turn)
+        reply = SlackReply(self._wire, self._desk, self._budget, turn, await posted_before(self._desk, turn))
         if turn.outcome is None:
             await reply.opened()
             if self._ear is not None:

@@ -117,7 +117,7 @@ class Hand:
             return turn
         spot = Spot(way=Way.HERE, channel=caller.channel, thread=caller.thread)
         thread = await self._counter.conversation(place_of(caller.team, caller.channel, caller.thread)) or turn.incoming.thread
-        await self._ear.accept(replace(turn.incoming, id=f"retry:{caller.trigger}", thread=thread, place=str(spot), fire=None))
+        await self._ear.accept(replace(turn.incoming, id=f"retry:{caller.trigger}", thread=thread, place=str(spot), fire=None, via=""))
         return ""
 
     async def rebuild(self, caller: Caller, turn_id: str) -> str:

@@ -216,7 +216,7 @@ class Ear:
     async def unmark(self, turn: Turn) -> None:
         """Take the mark of a queued question away, now that its turn begins."""
         spot = Spot.parse(turn.incoming.place)
-        if spot.message and (turn.incoming.id in self.queued or waited(turn)):
+        if spot.message and not turn.incoming.via and (turn.incoming.id in self.queued or waited(turn)):
             self.queued.discard(turn.incoming.id)
             await self.wire.unmark(spot.channel, spot.message, QUEUED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from adapters.common.elsewhere import quoted
 from adapters.common.neutral import slack_text
 from adapters.common.reply import PacedReply, Refused
 from adapters.common.summary import asked_by_clock
@@ -30,13 +31,19 @@ QUESTION = -1
 class SlackReply(PacedReply):
     """Shows a turn in a post that is edited as it goes on, and in further ones at its end."""
 
-    def __init__(self, wire: Wire, desk: Desk, budget: Budget, turn: Turn) -> None:
-        """Show `turn`; go on with the post that `turn.reply` names, where it names one."""
+    def __init__(self, wire: Wire, desk: Desk, budget: Budget, turn: Turn, beside: str = "") -> None:
+        """Show `turn`; go on with the post that `turn.reply` names, where it names one.
+
+        Where it was asked elsewhere, its question is posted, too, in the thread of the post that `beside` names.
+        """
         super().__init__(turn, EVERY)
         self._wire = wire
         self._desk = desk
         self._budget = budget
         self._spot = Spot.parse(turn.incoming.place)
+        if turn.incoming.via:
+            where = Reference.parse(beside) or self._spot
+            self._spot = Spot(way=Way.SAY, channel=where.channel, thread=where.thread)
         self._first = Reference.parse(turn.reply)
         self._thread = self._first.thread if self._first else self._spot.thread
         self._root = bool(self._first) or self._spot.way is Way.HERE
@@ -83,7 +90,10 @@ class SlackReply(PacedReply):
 
     async def progress(self) -> None:
         """Bring the first post up to date: as a stream where the workspace has them, by edits otherwise."""
-        if self._thread and "streams" not in self._wire.lacking and (self._first is None or self._stream is not None) and await self._streamed():
+        if self._thread and not self._root:
+            await self._ask()
+        native = self._thread and "streams" not in self._wire.lacking and not self.story.turn.incoming.via
+        if native and (self._first is None or self._stream is not None) and await self._streamed():
             return
         post = working(self.story)
         if self._first is not None and str(post.blocks) == self.shown:
@@ -123,7 +133,8 @@ class SlackReply(PacedReply):
         while self._sent < len(posts):
             await self._send(posts[self._sent], self._sent)
             self._sent += 1
-        await self._wire.session(self._spot.channel, self._thread, self.story.turn.incoming.author.id, "active")
+        if not self.story.turn.incoming.via:
+            await self._wire.session(self._spot.channel, self._thread, self.story.turn.incoming.author.id, "active")
 
     async def _put_first(self, post: Post) -> None:
         if not self._root:
@@ -136,11 +147,12 @@ class SlackReply(PacedReply):
         self.shown = str(post.blocks)
 
     async def _ask(self) -> None:
-        """Post the question that came by a command or a schedule, so that everybody sees what is answered."""
+        """Post the question that came by a command or a schedule, or from elsewhere, so that everybody sees what is answered."""
         incoming = self.story.turn.incoming
         files = ", with " + ", ".join(file.name for file in incoming.files) if incoming.files else ""
-        head = note(f"{asked_by_clock(incoming) or incoming.author.name + ' asks'}{files}:")
-        body = packed(blocks(incoming.text))[0]
+        asks = f"{incoming.author.name} asks{' in ' + incoming.via if incoming.via else ''}"
+        head = note(f"{asked_by_clock(incoming) or asks}{files}:")
+        body = packed(blocks(quoted(incoming.text) if incoming.via else incoming.text))[0]
         post = Post(blocks=(head, *body), text=slack_text(one_line(incoming.text, 200)))
         await self._enter(await self._wire.post(self._spot.channel, self._spot.thread, marked(post, self.story.turn.id, QUESTION)))
 

@@ -23,6 +23,8 @@ from codeact_bot.types import WEB, Deed, File, Incoming, ThreadId, Turn
 
 DAYS = (1, 7, 30, 90)
 """How long a link may be good."""
+VIA = "the web chat"
+"""What people of other platforms are told of where a question was asked."""
 NOTHING = "Write a question, or attach a file."
 NO_PLACE = "Nothing was asked there yet, so I do not know where to post the answer."
 
@@ -53,7 +55,9 @@ async def ask(request: Request) -> Response:
 async def _hand_in(request: Request, room: Room, text: str, files: Sequence[File], *, key: str, there: bool = False) -> None:
     web = web_of(request)
     place = "" if room.id.startswith(WEB) else await _place(web, room) if there and room.posts else WEB
-    await web.inbox.accept(Incoming(id=key, thread=room.id, author=viewer_of(request).author, text=text, files=tuple(files), place=place))
+    via = "" if place.startswith(WEB) or not place else VIA
+    author = viewer_of(request).author
+    await web.inbox.accept(Incoming(id=key, thread=room.id, author=author, text=text, files=tuple(files), place=place, via=via))
 
 
 async def _place(web: Web, room: Room) -> str:

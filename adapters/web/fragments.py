@@ -37,6 +37,11 @@ def whole(room: Room, turn: Turn) -> Fragment:
     return Fragment(id=f"turn-{turn.id}", inside=TURNS, html=_render("turn", room, turn=turn, live=False))
 
 
+def nothing(name: str) -> Fragment:
+    """What is left of a piece that is to go."""
+    return Fragment(id=name, inside=TURNS, html="")
+
+
 def running(room: Room, story: Story, there: Collection[str] = ()) -> Iterator[Fragment]:
     """A turn that goes on: a frame, and in it one piece for each step that is not `there` already, and for what happens now."""
     turn = story.turn

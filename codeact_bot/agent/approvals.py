@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codeact_bot.redaction import MARK
-from codeact_bot.types import Ending, Outcome, Proposal, RunCode, Turn
+from codeact_bot.types import Ending, Kind, Outcome, Proposal, RunCode, Turn
 
 QUESTION = "May I run this code?"
 WAITS = "This code has not been run: a person has to approve it first."
@@ -20,8 +20,10 @@ def asking(proposal: Proposal) -> Outcome:
     return Outcome(ending=Ending.APPROVAL, text=QUESTION, proposal=proposal.digest)
 
 
-def granted(turn: Turn, past: Sequence[Turn]) -> RunCode | Outcome:
-    """Return the code that a message has approved, as it is recorded in the turn before; an outcome where nothing is to run."""
+def granted(turn: Turn, past: Sequence[Turn]) -> RunCode | Outcome | None:
+    """Return the code that a message has approved, as it is recorded in the turn before; an outcome where it is not to run; None for a question."""
+    if turn.incoming.kind is not Kind.APPROVAL:
+        return None
     said = turn.incoming.approval
     if said is None or not past or past[-1].id != said.turn:
         return _stopped(VOID)

@@ -9,7 +9,7 @@ from codeact_bot.store import documents, queries, records, rows
 from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
 from codeact_bot.store.schedules import Schedules
-from codeact_bot.types import Listing, Share, Thread, ThreadId, now
+from codeact_bot.types import Incoming, Listing, Share, Thread, ThreadId, now
 
 
 class Listings(Schedules):
@@ -20,6 +20,17 @@ class Listings(Schedules):
         """The conversations that fit, the last active first, at most 1,000."""
         cursor = self._threads.find(fitting(listing), rows.VIEW).sort([("updated", -1), ("_id", 1)]).limit(records.bounded(listing.limit))
         return await self._counted([each async for each in cursor])
+
+    @reaching
+    async def find_words(self, limit: int) -> int:
+        """Give conversations of before lists were searched the words by which they are found; returns how many those were, `limit` at most."""
+        rows_ = [each async for each in self._threads.find({"worded": {"$ne": True}}, {"pending": 1}).limit(limit)]
+        for row in rows_:
+            past = self._turns.find({"thread": row["_id"], "state": {"$in": ["open", "ended"]}}, {"incoming": 1}).sort("number", 1)
+            asked = [each["incoming"] async for each in past.limit(records.FOUND)] + list(row.get("pending", ()))
+            found = records.described([documents.decode(Incoming, each) for each in asked]).words
+            await self._threads.update_one({"_id": row["_id"], "worded": {"$ne": True}}, queries.word(found))
+        return len(rows_)
 
     @reaching
     async def save_share(self, share: Share) -> None:

@@ -12,7 +12,7 @@ from codeact_bot.redaction import Redactor
 from codeact_bot.store import records
 from codeact_bot.store.remembered import RememberedThread, RememberedTurn
 from codeact_bot.store.remembered_retention import RememberedRetaining
-from codeact_bot.types import Backlog, File, Incoming, Lease, Outcome, Query, Snapshot, Step, Thread, ThreadId, Turn, now, step_mark
+from codeact_bot.types import Backlog, File, Glimpse, Incoming, Lease, Outcome, Query, Snapshot, Step, ThreadId, Turn, now, step_mark
 
 
 class MemoryStore(RememberedRetaining):
@@ -114,6 +114,7 @@ class MemoryStore(RememberedRetaining):
         thread, name = self._held(lease), records.turn_id(lease.incoming)
         for each in thread.turns:
             if each.turn.id == name:
+                each.glimpse = None
                 return replace(each.turn, resumed=each.token != lease.token)
         incoming = records.bare_incoming(lease.incoming)
         turn = Turn(id=name, incoming=incoming)
@@ -135,9 +136,17 @@ class MemoryStore(RememberedRetaining):
         old = steps.get(step.index)
         if old is None or records.is_open(old) or not records.is_open(step):
             steps[step.index] = records.bare_step(step)
+        found.glimpse = None
         if step.ran:
             thread.ran = found.ran = step_mark(turn_id, step.index)
         found.turn = replace(found.turn, steps=tuple(steps[index] for index in sorted(steps)))
+
+    async def save_glimpse(self, lease: Lease, turn_id: str, glimpse: Glimpse) -> bool:
+        """Let others see what a turn shows of the step under way; False where that has gone on, or the lease is no longer valid."""
+        try:
+            return self._open(lease, turn_id)[1].show(self.redact.glimpse(glimpse))
+        except LeaseLost:
+            return False
 
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:
         """Write the outcome and take the message off the queue. Raises LeaseLost."""
@@ -231,17 +240,6 @@ class MemoryStore(RememberedRetaining):
         last = found.ended[-1]
         last.undone = True
         return last.turn
-
-    async def thread(self, thread: ThreadId) -> Thread:
-        """Describe a conversation. Raises ThreadNotFound."""
-        if thread not in self._threads:
-            raise ThreadNotFound(records.no_thread(thread))
-        return self._threads[thread].view()
-
-    async def threads(self, *, limit: int) -> Sequence[Thread]:
-        """The conversations, the last active first, at most 1,000."""
-        last = sorted(self._threads.values(), key=lambda each: each.updated, reverse=True)
-        return [each.view() for each in last[: records.bounded(limit)]]
 
     async def find(self, query: Query) -> Sequence[Turn]:
         """Turns that match, newest first, at most 1,000."""

@@ -22,7 +22,7 @@ from codeact_bot.store.documents import Document
 from codeact_bot.store.outages import reaching
 from codeact_bot.store.retention import Retaining
 from codeact_bot.store.sign_ins import SignIns
-from codeact_bot.types import File, Incoming, Lease, Outcome, Step, ThreadId, Turn
+from codeact_bot.types import File, Glimpse, Incoming, Lease, Outcome, Step, ThreadId, Turn
 
 TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
 """How long to look for a server, to connect to it, and to wait for its answer."""
@@ -43,6 +43,7 @@ class MongoStore(Retaining):
         self.where = where
         self.redact = redactor or Redactor()
         self._client = client
+        self._fleeting = self._threads.with_options(write_concern=WriteConcern(1), read_concern=ReadConcern("local"))
         self._files = Blobs(self._database, AsyncIOMotorGridFSBucket(self._database, "files"), "files")
 
     @classmethod
@@ -221,6 +222,19 @@ class MongoStore(Retaining):
         row = documents.fit(documents.document(step)) | {"turn": turn_id}
         await self._steps.replace_one({"_id": version}, row, upsert=True)
         await self._write(lease, turn_id, queries.show(turn_id, step, version))
+
+    @reaching
+    async def save_glimpse(self, lease: Lease, turn_id: str, glimpse: Glimpse) -> bool:
+        """Let others see what a turn shows of the step under way; False where that has gone on, or the lease is no longer valid."""
+        update = {"$set": {queries.GLIMPSE: documents.document(self.redact.glimpse(glimpse))}}
+        return bool((await self._fleeting.update_one(queries.showing(lease, turn_id, glimpse), update)).matched_count)
+
+    @reaching
+    async def glimpse(self, thread: ThreadId, turn_id: str) -> Glimpse | None:
+        """What a turn that runs shows of the step under way; None where nothing was kept of that."""
+        found = await self._fleeting.find_one({"_id": thread, "open.turn": turn_id}, {queries.GLIMPSE: 1})
+        kept = found["open"].get("glimpse") if found else None
+        return documents.decode(Glimpse, kept) if kept else None
 
     @reaching
     async def end_turn(self, lease: Lease, turn_id: str, outcome: Outcome) -> Turn:

@@ -10,12 +10,14 @@ from typing import Any
 
 from codeact_bot.store import documents, records
 from codeact_bot.store.documents import Document
-from codeact_bot.types import Incoming, Lease, Query, Step, ThreadId, step_mark
+from codeact_bot.types import Glimpse, Incoming, Lease, Query, Step, ThreadId, step_mark
 
 Keys = Sequence[tuple[str, int]]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OPEN, CLOSED = "/open", "/closed"
+GLIMPSE = "open.glimpse"
+"""Where an open turn has what it shows of the step under way; whatever changes that step removes it."""
 NEWEST: Keys = (("started", -1), ("number", -1), ("_id", -1))
 
 SEARCHED = ("thread", "people", "errors", "words", "outcome.ending", "fact_platform", "fact_channel", "fact_model")
@@ -33,6 +35,7 @@ INDEXES: Mapping[str, Sequence[tuple[Keys, bool]]] = {
     "threads": (
         ((("waiting", 1), ("_id", 1)), False),
         ((("hold", 1),), False),
+        ((("worded", 1),), False),
         ((("pending.files.digest", 1),), False),
         *(((*field, ("updated", -1), ("_id", 1)), False) for field in ((), (("people", 1),), (("permitted", 1),), (("words", 1),))),
     ),
@@ -103,7 +106,8 @@ def begin(turn_id: str, token: int) -> list[Document]:
     same = {"$eq": ["$open.turn", turn_id]}
     number = {"$add": [{"$ifNull": ["$opened", 0]}, 1]}
     fresh = {"turn": turn_id, "number": number, "token": token, "reply": "", "steps": {}}
-    return [{"$set": {"open": {"$cond": [same, "$open", fresh]}, "opened": {"$cond": [same, "$opened", number]}}}]
+    opened = {"$set": {"open": {"$cond": [same, "$open", fresh]}, "opened": {"$cond": [same, "$opened", number]}}}
+    return [opened, {"$unset": GLIMPSE}]
 
 
 def push(incoming: Incoming, *, sure: bool) -> list[Document]:
@@ -127,10 +131,17 @@ def push(incoming: Incoming, *, sure: bool) -> list[Document]:
         "participants": _with(names, author),
         "people": _with(people, person),
         "words": {"$slice": [{"$concatArrays": [words, {"$setDifference": [new, words]}]}, records.LISTED_WORDS]},
+        "worded": {"$ifNull": ["$worded", {"$eq": [{"$type": "$created"}, "missing"]}]},
         "created": {"$ifNull": ["$created", "$$NOW"]},
         "updated": "$$NOW",
     }
     return [{"$replaceWith": {"$cond": [known, "$$ROOT", {"$mergeObjects": ["$$ROOT", changed]}]}}]
+
+
+def word(words: Sequence[str]) -> list[Document]:
+    """Let a thread be found by words, besides those by which it is found already; it has all then."""
+    old, there = literal([documents.encode(each) for each in words]), {"$ifNull": ["$words", []]}
+    return [{"$set": {"words": {"$slice": [{"$concatArrays": [old, {"$setDifference": [there, old]}]}, records.LISTED_WORDS]}, "worded": True}}]
 
 
 def _with(array: Document, value: Document) -> Document:
@@ -189,11 +200,16 @@ def deliver(owner: str, seconds: float) -> list[Document]:
 
 def show(turn_id: str, step: Step, version: str) -> list[Document]:
     """Make a version of a step the one that counts; an open one never takes the place of a closed one."""
-    field = f"open.steps.s{step.index}"
+    field, gone = f"open.steps.s{step.index}", {GLIMPSE: "$$REMOVE"}
     closed = {"$regexMatch": {"input": {"$ifNull": [f"${field}", ""]}, "regex": f"{CLOSED}$"}}
     if records.is_open(step):
-        return [{"$set": {field: {"$cond": [closed, f"${field}", version]}}}]
-    return [{"$set": {field: version} | ({"ran": step_mark(turn_id, step.index)} if step.ran else {})}]
+        return [{"$set": gone | {field: {"$cond": [closed, f"${field}", version]}}}]
+    return [{"$set": gone | {field: version} | ({"ran": step_mark(turn_id, step.index)} if step.ran else {})}]
+
+
+def showing(lease: Lease, turn_id: str, glimpse: Glimpse) -> Document:
+    """Match the lease's thread as long as it is valid and the turn's step is still where a glimpse of it was caught."""
+    return writing(lease, turn_id) | {f"open.steps.s{glimpse.step}": f"{turn_id}/{glimpse.step}/{lease.token}{OPEN}" if glimpse.running else None}
 
 
 def version(turn_id: str, token: int, step: Step) -> str:

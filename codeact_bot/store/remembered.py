@@ -7,7 +7,7 @@ from datetime import datetime
 
 from codeact_bot.errors import FileRefused
 from codeact_bot.store import records, rows
-from codeact_bot.types import Ending, Incoming, Listing, Query, Run, Snapshot, Thread, ThreadId, Turn, now
+from codeact_bot.types import Ending, Glimpse, Incoming, Listing, Query, Run, Snapshot, Thread, ThreadId, Turn, now
 
 
 @dataclass(slots=True)
@@ -24,6 +24,16 @@ class RememberedTurn:
     ran: str = ""
     """The last of its steps whose code ran, as `step_mark` names it; in a fork, by its name of before."""
     snapshot: Snapshot | None = None
+    glimpse: Glimpse | None = None
+    """What it shows of the step under way."""
+
+    def show(self, glimpse: Glimpse) -> bool:
+        """Let others see the step under way; False where that has gone on already."""
+        there = [records.is_open(step) for step in self.turn.steps if step.index == glimpse.step]
+        if there != ([True] if glimpse.running else []):
+            return False
+        self.glimpse = glimpse
+        return True
 
     def run(self) -> Run:
         """What lists of runs show."""

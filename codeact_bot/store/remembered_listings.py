@@ -1,13 +1,14 @@
-"""The part of MemoryStore that lists conversations and keeps the links by which they are shared."""
+"""The part of MemoryStore that lists and looks at conversations, and keeps the links by which they are shared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codeact_bot.errors import ThreadNotFound
 from codeact_bot.store import records
 from codeact_bot.store.remembered import RememberedThread
 from codeact_bot.store.remembered_schedules import RememberedSchedules
-from codeact_bot.types import Listing, Share, Thread, ThreadId, now
+from codeact_bot.types import Glimpse, Listing, Share, Thread, ThreadId, now
 
 
 class RememberedListings(RememberedSchedules):
@@ -18,6 +19,26 @@ class RememberedListings(RememberedSchedules):
         super().__init__()
         self._threads: dict[ThreadId, RememberedThread] = {}
         self._shares: dict[str, Share] = {}
+
+    async def thread(self, thread: ThreadId) -> Thread:
+        """Describe a conversation. Raises ThreadNotFound."""
+        if thread not in self._threads:
+            raise ThreadNotFound(records.no_thread(thread))
+        return self._threads[thread].view()
+
+    async def threads(self, *, limit: int) -> Sequence[Thread]:
+        """The conversations, the last active first, at most 1,000."""
+        last = sorted(self._threads.values(), key=lambda each: each.updated, reverse=True)
+        return [each.view() for each in last[: records.bounded(limit)]]
+
+    async def glimpse(self, thread: ThreadId, turn_id: str) -> Glimpse | None:
+        """What a turn that runs shows of the step under way; None where nothing was kept of that."""
+        turns = self._threads[thread].turns if thread in self._threads else []
+        return next((each.glimpse for each in turns if each.turn.id == turn_id and each.turn.outcome is None), None)
+
+    async def find_words(self, limit: int) -> int:
+        """There are none of before lists were searched."""
+        return 0
 
     async def browse(self, listing: Listing) -> Sequence[Thread]:
         """The conversations that fit, the last active first, at most 1,000."""

@@ -92,7 +92,7 @@ class States(Places):
     @reaching
     async def fork(self, thread: ThreadId, fork: ThreadId, turns: int) -> bool:
         """Begin a conversation with the history and, where it is kept, the state that another had after so many turns. Raises ThreadNotFound."""
-        found = await self._settled(thread, {**rows.VIEW, "owner": 1, "words": 1})
+        found = await self._settled(thread, {**rows.VIEW, "owner": 1, "words": 1, "worded": 1})
         if found is None:
             raise ThreadNotFound(records.no_thread(thread))
         cursor = self._turns.find({"thread": thread, "state": "ended"}).sort("number", 1).limit(max(0, turns))
@@ -101,7 +101,7 @@ class States(Places):
             await self._copy(row, fork)
         ran = next((row["ran"] for row in reversed(past) if row.get("ran")), "")
         manifest = await self._shared(next((row.get("snapshot") for row in reversed(past) if row.get("ran") or row.get("snapshot")), None))
-        view = {name: found[name] for name in ("title", "participants", "people", "words", "created", "permitted") if name in found}
+        view = {name: found[name] for name in ("title", "participants", "people", "words", "worded", "created", "permitted") if name in found}
         state = {"snapshot": manifest, "ran": ran} if ran or manifest else {}
         state |= {"ending": past[-1]["outcome"]["ending"]} if past else {}
         number = past[-1]["number"] if past else 0

@@ -9,10 +9,10 @@ from adapters.web.rooms import Room
 from adapters.web.state import Web
 from codeact_bot.desk import StoreDesk
 from codeact_bot.store.memory import MemoryStore
-from codeact_bot.types import CodeStarted, Output, StepDone, ThreadId, Turn, TurnDone
+from codeact_bot.types import CodeStarted, Glimpse, Output, StepDone, ThreadId, Turn, TurnDone
 from tests.adapters import stage
 from tests.adapters.core import Core
-from tests.store.make import answered, begun, message, ran, step
+from tests.store.make import ANSWERED, answered, begun, message, ran, step
 
 THREAD = ThreadId("web:1")
 
@@ -21,9 +21,9 @@ async def always() -> bool:
     return True
 
 
-async def follower(store: MemoryStore, hub: Hub) -> Follower:
+async def follower(store: MemoryStore, hub: Hub, after: str = "") -> Follower:
     room = Room(thread=await store.thread(THREAD), base="/t/web%3A1", may_write=True, may_fork=True)
-    return Follower(Web(desk=StoreDesk(store), inbox=Core(), hub=hub, base="http://x"), room, "", always)
+    return Follower(Web(desk=StoreDesk(store), inbox=Core(), hub=hub, base="http://x"), room, after, always)
 
 
 def ids(turn: Turn) -> list[str]:
@@ -74,3 +74,70 @@ async def test_what_runs_elsewhere_after_a_turn_that_ran_here_is_sent_too() -> N
         await stream.look()
         (queue,) = stream.changed(stream.current())
         assert "&lt;b&gt;next&lt;/b&gt;" in queue.html
+
+
+async def test_what_a_step_shows_elsewhere_is_sent_while_it_lasts() -> None:
+    store, hub = MemoryStore(), Hub()
+    lease, turn = await begun(store, message("a", THREAD))
+    stream = await follower(store, hub)
+    await store.save_glimpse(lease, turn.id, Glimpse(step=0, running=False, thought="Let me <b>see</b>"))
+    await stream.news()
+    sent = {each.id: each.html for each in stream.changed(stream.current())}
+    assert "Let me &lt;b&gt;see&lt;/b&gt;" in sent[f"thought-{turn.id}"]
+    assert stream.pause < 1.0
+    await store.save_step(lease, turn.id, step(0, "print(2)"))
+    await store.save_glimpse(lease, turn.id, Glimpse(step=0, running=True, output="tick 3\n", cut=5))
+    await stream.news()
+    sent = {each.id: each.html for each in stream.changed(stream.current())}
+    assert ("tick 3" in sent[f"output-{turn.id}"], "5 characters before" in sent[f"output-{turn.id}"]) == (True, True)
+    assert "print" in sent[f"code-{turn.id}"]
+    assert "Running the code" in sent[f"state-{turn.id}"]
+    await store.save_glimpse(lease, turn.id, Glimpse(step=0, running=True, output="tick 3\ntick 4\n"))
+    await stream.news()
+    assert [each.id for each in stream.changed(stream.current())] == [f"output-{turn.id}"]
+
+
+async def test_turns_that_are_undone_leave_the_page_and_do_not_come_back() -> None:
+    store, hub = MemoryStore(), Hub()
+    first, second = [await answered(store, message(name, THREAD)) for name in "ab"]
+    with hub.following(THREAD, lambda: None):
+        hub.end(Story(second))
+        stream = await follower(store, hub)
+        assert [each.id for each in await stream.look()] == [f"turn-{first.id}", f"turn-{second.id}"]
+        await store.undo(THREAD)
+        third = await answered(store, message("c", THREAD))
+        sent = await stream.look()
+        assert [(each.id, bool(each.html)) for each in sent] == [(f"turn-{second.id}", False), (f"turn-{third.id}", True)]
+        assert [each.id for each in stream.current()] == ["waiting"]
+        assert await stream.look() == []
+        await store.undo(THREAD)
+        await store.undo(THREAD)
+        assert [(each.id, each.html) for each in await stream.look()] == [(f"turn-{first.id}", ""), (f"turn-{third.id}", "")]
+        assert not stream.reload
+
+
+async def test_a_page_that_shows_what_was_undone_meanwhile_is_loaded_anew() -> None:
+    store, hub = MemoryStore(), Hub()
+    _, second = [await answered(store, message(name, THREAD)) for name in "ab"]
+    await store.undo(THREAD)
+    stream = await follower(store, hub, second.id)
+    await stream.look()
+    assert stream.reload
+
+
+async def test_a_turn_that_ends_unseen_comes_before_the_one_that_runs_now() -> None:
+    store, hub = MemoryStore(), Hub()
+    lease, first = await begun(store, message("a", THREAD))
+    with hub.following(THREAD, lambda: None):
+        hub.begin(Story(first))
+        stream = await follower(store, hub)
+        await stream.news()
+        assert f"turn-{first.id}" in [each.id for each in stream.changed(stream.current())]
+        await store.end_turn(lease, first.id, ANSWERED)
+        await store.release(lease)
+        unseen = await answered(store, message("b", THREAD))
+        _, third = await begun(store, message("c", THREAD))
+        hub.begin(Story(third))
+        assert [each.id for each in stream.current() if each.id.startswith("turn")] == [], "it is not its turn yet"
+        sent = [*await stream.news(), *stream.current()]
+        assert [each.id for each in sent if each.id.startswith("turn")] == [f"turn-{each.id}" for each in (first, unseen, third)]

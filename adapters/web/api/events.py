@@ -10,6 +10,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from adapters.common.story import Story
 from adapters.web.api import views
 from adapters.web.api.parameters import SINCE
 from adapters.web.api.turns import ProgressView, TurnView
@@ -32,6 +33,7 @@ class Listener:
         self._after = after
         self._seen: set[str] = set()
         self._said = ""
+        self._running: Turn | None = None
         self._still_open = still_open
         self.closed = False
         """Whether the conversation is not open any more to who listens."""
@@ -44,7 +46,9 @@ class Listener:
             self.closed = True
             return []
         waits = await self._web.desk.pending(self._thread)
-        ended = [turn for turn in await self._web.desk.find(Query(thread=self._thread, limit=BACK)) if turn.outcome is not None][::-1]
+        found = list(await self._web.desk.find(Query(thread=self._thread, limit=BACK)))[::-1]
+        ended = [turn for turn in found if turn.outcome is not None]
+        self._running = next((turn for turn in found if turn.outcome is None), None)
         ids = [turn.id for turn in ended]
         if self._after in ids:
             self._seen.update(ids[: ids.index(self._after) + 1])
@@ -55,9 +59,11 @@ class Listener:
         self._seen.add(turn.id)
         return f"id: {turn.id}\nevent: turn\ndata: {views.written(TurnView.of(turn))}\n\n"
 
-    def progress(self) -> list[str]:
-        """What the turn that runs here does now, where that is news."""
+    async def progress(self) -> list[str]:
+        """What the turn that runs does now, where that is news."""
         story = self._web.hub.story(self._thread)
+        if (story is None or story.done) and self._running is not None:
+            story = Story.elsewhere(self._running, await self._web.desk.glimpse(self._thread, self._running.id))
         if story is None or story.done or story.turn.id in self._seen:
             return []
         said = views.written(ProgressView.of(story))
@@ -82,14 +88,14 @@ async def _stream(web: Web, thread: ThreadId, listener: Listener) -> AsyncIterat
             heard.clear()
             said: list[str] = []
             here = web.hub.story(thread)
-            if clock() - looked >= LOOK or here is None or here.done:
-                try:
+            try:
+                if clock() - looked >= LOOK or here is None or here.done:
                     said, looked = await listener.look(), clock()
-                except StoreUnavailable as error:
-                    log.warning("A program waits for the database: %s", error, extra={"action": "follow"})
+                said += await listener.progress()
+            except StoreUnavailable as error:
+                log.warning("A program waits for the database: %s", error, extra={"action": "follow"})
             if listener.closed:
                 return
-            said += listener.progress()
             if listener.rests:
                 said.append("event: rest\ndata: {}\n\n")
             if said or clock() - spoke >= KEEP:

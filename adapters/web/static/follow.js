@@ -12,7 +12,8 @@
   window.localTimes(document);
   if (!turns) return;
   const said = document.getElementById("said"), stop = document.getElementById("stop"), trouble = document.getElementById("trouble");
-  let last = turns.dataset.after, source = null;
+  const SILENT = 50000; // milliseconds without a sign of life, which the server gives every 20 seconds, after which a connection is taken for dead
+  let last = turns.dataset.after, source = null, alive = 0;
 
   const atEnd = () => window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 200;
 
@@ -20,6 +21,7 @@
     const holder = document.createElement("template");
     holder.innerHTML = piece.html;
     const made = holder.content.firstElementChild, old = document.getElementById(piece.id);
+    if (!made) return old?.remove();
     if (old) old.replaceWith(made);
     else document.getElementById(piece.in)?.append(made);
     announce(made);
@@ -41,15 +43,26 @@
     if (follow) window.scrollTo({ top: document.documentElement.scrollHeight });
   }
   function connect() {
-    source = new EventSource(`${turns.dataset.events}?after=${encodeURIComponent(last)}`);
+    source?.close();
+    alive = Date.now();
+    const mine = source = new EventSource(`${turns.dataset.events}?after=${encodeURIComponent(last)}`);
     source.addEventListener("pieces", apply);
     source.addEventListener("reload", () => window.location.reload());
-    source.addEventListener("open", () => document.body.classList.remove("away"));
+    for (const kind of ["open", "pieces", "here"]) source.addEventListener(kind, () => {
+      alive = Date.now();
+      document.body.classList.remove("away");
+    });
     source.addEventListener("error", () => {
       document.body.classList.add("away");
-      if (source.readyState === EventSource.CLOSED) window.setTimeout(connect, 2000);
+      if (mine.readyState === EventSource.CLOSED) window.setTimeout(() => mine === source && connect(), 2000);
     });
   }
+  // A computer that slept, or changed its network, may hold a connection that nothing comes through any more, and no error either.
+  const check = () => Date.now() - alive > SILENT && connect();
+  window.setInterval(check, 5000);
+  window.addEventListener("online", connect);
+  window.addEventListener("pageshow", (event) => event.persisted && connect());
+  document.addEventListener("visibilitychange", check);
   connect();
   if (!window.location.hash && !new URLSearchParams(window.location.search).has("at")) window.scrollTo({ top: document.documentElement.scrollHeight });
   if (window.location.hash) {
