@@ -79,9 +79,9 @@ class Follower:
 
     async def news(self) -> list[Fragment]:
         """Bring what is known up to date; returns the turns that have ended since, and what is left of those that were undone."""
-        now, story = asyncio.get_running_loop().time(), self._web.hub.story(self._room.id)
-        rests = now - self._looked < LOOK and (story is None or story.done or self._is_here())
-        if rests and (self._is_here() or (self._running is not None and await self._glance(self._running))):
+        now, here, story = asyncio.get_running_loop().time(), self._is_here(), self._web.hub.story(self._room.id)
+        known = now - self._looked < LOOK and (here or story is None or story.done)
+        if known and (here or (self._running is not None and await self._glance(self._running))):
             return []
         found = await self.look()
         self._looked = now
@@ -150,12 +150,14 @@ class Follower:
         """The turn that runs, and the questions that wait."""
         story = self._web.hub.story(self._room.id)
         if story is not None and story.turn.id != self._here:
-            story = None  # what ended before it comes first, with the next look
+            return []  # what ended before it comes first, with the next look
         if (story is None or story.turn.id in self._seen) and self._running is not None:
             story = Story.elsewhere(self._running, self._glimpse)
         pieces: list[Fragment] = []
         if story is not None and story.turn.id not in self._seen:
             pieces = [whole(self._room, story.turn)] if story.done else list(running(self._room, story, self._sent))
+            if story.done:
+                self._seen[story.turn.id] = True
         head = story.turn.incoming.id if story else None
         return [*pieces, waiting(self._room, [each for each in self._waiting if each.id != head])]
 

@@ -141,3 +141,21 @@ async def test_a_turn_that_ends_unseen_comes_before_the_one_that_runs_now() -> N
         assert [each.id for each in stream.current() if each.id.startswith("turn")] == [], "it is not its turn yet"
         sent = [*await stream.news(), *stream.current()]
         assert [each.id for each in sent if each.id.startswith("turn")] == [f"turn-{each.id}" for each in (first, unseen, third)]
+
+
+async def test_a_turn_that_is_undone_before_the_store_was_asked_leaves_the_page_too() -> None:
+    store, hub = MemoryStore(), Hub()
+    first = await answered(store, message("a", THREAD))
+    lease, second = await begun(store, message("b", THREAD))
+    with hub.following(THREAD, lambda: None):
+        hub.begin(story := Story(second))
+        stream = await follower(store, hub)
+        await stream.look()
+        done = await store.end_turn(lease, second.id, ANSWERED)
+        await store.release(lease)
+        story.hear(TurnDone(turn=done))
+        hub.end(story)
+        assert f"turn-{second.id}" in [each.id for each in stream.current()]
+        await store.undo(THREAD)
+        assert [(each.id, each.html) for each in await stream.look()] == [(f"turn-{second.id}", "")]
+        assert first.id in stream.position
