@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
+from benchmarks.browsing import browsing
 from codeact_bot.app import quiet
 from codeact_bot.audit import turn_entries
 from codeact_bot.store import documents, records, rows
@@ -168,11 +169,14 @@ async def main(runs: int, write: bool) -> None:
             store = await MongoStore.open(url)
             try:
                 some = await fill(store, runs)
+                began = time.perf_counter()
+                print(f"{await store.tally()} weeks added up in {time.perf_counter() - began:.0f} s", flush=True)
                 lines = [("page", "median", "slowest of 9"), ("---",) * 3]
-                for name, page in (await pages(store, some)).items():
-                    times = await measured(page)
-                    lines.append((name, f"{statistics.median(times):.0f} ms", f"{max(times):.0f} ms"))
-                    print(*lines[-1], sep=" | ", flush=True)
+                async with browsing(store) as browsed:
+                    for name, page in (await pages(store, some) | browsed).items():
+                        times = await measured(page)
+                        lines.append((name, f"{statistics.median(times):.0f} ms", f"{max(times):.0f} ms"))
+                        print(*lines[-1], sep=" | ", flush=True)
                 began = time.perf_counter()
                 verdict = await verify(store)
                 speed = verdict.records / (time.perf_counter() - began)
