@@ -16,7 +16,9 @@ from pymongo.errors import PyMongoError
 
 from tests import parts
 
-TESTING = ["--setParameter", "enableTestCommands=1"]
+FILES = "file_manager=(close_idle_time=10,close_scan_interval=5,close_handle_minimum=100)"
+"""Each test has a database of its own: files that no test uses any more are closed, or all tests together have more open than a process may."""
+TESTING = ["--setParameter", "enableTestCommands=1", "--setParameter", "wiredTigerSessionCloseIdleTimeSecs=10", "--wiredTigerEngineConfigString", FILES]
 """Lets a test have the server fail a command of its choice."""
 PATIENCE = 120.0
 """Seconds that a mongod may take to become primary on a busy machine."""
