@@ -115,7 +115,7 @@ async def test_a_whole_conversation(world: World, page: Page, browser: Browser, 
         await page.goto(f"{world.base}/audit?q=prcie")
         await expect(page.locator(".runs tbody tr")).to_have_count(1)
         await page.locator(".runs tbody tr a").first.click()
-        await expect(page.locator(".row.bad")).to_contain_text("prcie")
+        await expect(page.locator(".row.bad", has_text="prcie")).to_be_visible()
 
 
 async def test_a_page_that_lost_the_server_catches_up_and_shows_nothing_twice(world: World, page: Page) -> None:
