@@ -9,6 +9,7 @@ whichever worker dies or stands still in between; and sums that are not there ar
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -19,11 +20,13 @@ from pymongo import ReturnDocument
 from codeact_bot.store import cells, documents, queries
 from codeact_bot.store.cells import Filters, Span
 from codeact_bot.store.documents import Document
-from codeact_bot.store.totals import Sums
+from codeact_bot.store.totals import SUMMED, Sums
 from codeact_bot.types import By, Query, now
 
 T = TypeVar("T")
 
+LAYOUT = hashlib.sha256(" ".join(SUMMED).encode()).hexdigest()[:8]
+"""What sums are kept of, in which order; those of a version that kept others are made again."""
 FENCE = 60.0
 """Seconds in which a change has to reach the server once the sums are let go of."""
 SETTLED = 60.0
@@ -68,7 +71,7 @@ class Tallies:
         """Add up the weeks that are over and that nobody changes; returns how many those were."""
         count = 0
         for week in await self._unmade():
-            token = secrets.token_hex(8)
+            token = f"{LAYOUT}-{secrets.token_hex(8)}"
             if await self._take(week, token):
                 count += await self._add_up(week, token)
         return count
@@ -78,7 +81,7 @@ class Tallies:
         first = await self._turns.find_one({"state": "ended"}, {"started": 1}, sort=[("started", 1)])
         known = {each["_id"]: each.get("sums") async for each in self._weeks.find({}, {"sums": 1})}
         weeks = [*cells.weeks(first["started"], now() - cells.WEEK)] if first else []
-        return [week for week in sorted({*weeks, *known}) if not known.get(week)]
+        return [week for week in sorted({*weeks, *known}) if not (known.get(week) or "").startswith(LAYOUT)]
 
     async def _take(self, week: str, token: str) -> bool:
         """Begin to add a week up; False where it is not over, or somebody changes it, or adds it up."""
@@ -86,7 +89,8 @@ class Tallies:
         settled = {"$lt": [{"$add": ["$until", round(SETTLED * 1000)]}, "$$NOW"]}
         free = {"$not": [{"$gt": ["$making.until", "$$NOW"]}]}
         making = {"token": token, "until": {"$add": ["$$NOW", round(MAKING * 1000)]}}
-        taken = await self._weeks.update_one({"_id": week, "sums": None, "$expr": {"$and": [settled, free]}}, [{"$set": {"making": making}}])
+        unmade = {"_id": week, "sums": {"$not": {"$regex": f"^{LAYOUT}"}}, "$expr": {"$and": [settled, free]}}
+        taken = await self._weeks.update_one(unmade, [{"$set": {"making": making}}])
         return bool(taken.modified_count)
 
     async def _add_up(self, week: str, token: str) -> int:
@@ -105,7 +109,7 @@ class Tallies:
 
     async def kept(self, filters: Filters, since: datetime | None, until: datetime | None, by: By) -> tuple[Sums, list[Span]]:
         """Return the sums of the weeks within a time that are kept, and what is left of the time."""
-        made = {each["_id"]: each["sums"] async for each in self._weeks.find({"sums": {"$gt": ""}}, {"sums": 1})}
+        made = {each["_id"]: each["sums"] async for each in self._weeks.find({"sums": {"$regex": f"^{LAYOUT}"}}, {"sums": 1})}
         within = {week: token for week, token in made.items() if _within(week, since, until)}
         names = [_name(week, token, filters) for week, token in within.items()]
         sums, found = Sums(by), dict.fromkeys(within, False)

@@ -262,6 +262,20 @@ async def test_a_change_lets_go_of_the_sums_of_its_week_alone(mongo: MongoStore,
     await agree(mongo, *QUERIES)
 
 
+@needs_mongo
+async def test_sums_of_a_version_that_kept_others_are_passed_over_and_made_again(mongo: MongoStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        await run(mongo, f"e{number}", MONDAY + timedelta(days=number % 3), "KeyError")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tallies, "LAYOUT", "earlier")
+        made = await tallied(mongo)
+    await mongo._turns.update_many({}, {"$set": {"fact_tokens": 7}})
+    assert [(each.runs, each.tokens) for each in await mongo.totals(Query(), By.PLATFORM)] == [(6, 42)], "they come from the runs"
+    assert await mongo.tally() == made
+    await mongo._turns.update_many({}, {"$set": {"fact_tokens": 8}})
+    assert [(each.runs, each.tokens) for each in await mongo.totals(Query(), By.PLATFORM)] == [(6, 42)], "and from the new sums"
+
+
 async def names(store: MongoStore) -> str:
     """All that the sums that are kept name."""
     return repr([cells.unpack(data) async for each in store._database.tallies.find() for data in each["groups"].values()])
