@@ -144,5 +144,6 @@ async def ask(page: Page, text: str) -> None:
 
 
 async def answers(page: Page, count: int) -> None:
-    """Wait until so many answers are on the page."""
+    """Wait until so many answers are on the page, and its scripts, without which a page that comes with an answer in it hears no key."""
     await page.locator(".turn .answer").nth(count - 1).wait_for(state="attached", timeout=90_000)
+    await page.wait_for_load_state()
