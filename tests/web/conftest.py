@@ -35,6 +35,8 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 SECRET = "s" * 40
+UNREACHED = ("Failed to load resource", "Failed to fetch")
+"""What a browser says of a server that went away, or answered with an error, as many a test has it do."""
 
 
 @dataclass(kw_only=True)
@@ -130,7 +132,7 @@ async def opened(browser: Browser, **chosen: object) -> AsyncIterator[Page]:
     context = await browser.new_context(accept_downloads=True, **chosen)  # type: ignore[arg-type]
     page, wrong = await context.new_page(), []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" and "Failed to load resource" not in said.text else None)
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" and not any(each in said.text for each in UNREACHED) else None)
     try:
         yield page
     finally:
