@@ -109,6 +109,7 @@ async def test_records_go_back_and_forth_and_lead_to_their_runs(world: World, pa
         await page.get_by_role("link", name="← Newer").click()
         await expect(numbers.first).to_have_text(newest[0])
         assert "/t/" in (await page.locator("tbody .main a").first.get_attribute("href") or "")
+        await page.wait_for_load_state()  # with its scripts, which take up what is chosen
         await page.get_by_label("Kind").select_option("ended")
         await expect(page).to_have_url(f"{audit}/chain?kind=ended")
 
