@@ -402,6 +402,8 @@ class Thread:
     turns: int
     created: datetime
     updated: datetime
+    opened: int = 0
+    """Turns that were ever begun in it, those undone since included: it only grows."""
     people: tuple[str, ...] = ()
     """Ids of the people who wrote in it."""
     running: bool = False

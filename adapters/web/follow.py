@@ -57,7 +57,7 @@ class Follower:
         self._here = ""
         self._glimpse: Glimpse | None = None
         self._waiting: Sequence[Incoming] = ()
-        self._known = (-1, "")
+        self._known = (-1, 0, "")
         self._looked = -LOOK
         self.reload = False
         """Whether the page is to be loaded anew: it has missed more than can be sent, or is not open any more."""
@@ -106,7 +106,7 @@ class Follower:
             self.reload = True
             return []
         self._waiting = await desk.pending(self._room.id)
-        now = (thread.turns, thread.updated.isoformat())
+        now = (thread.turns, thread.opened, thread.updated.isoformat())
         if now == self._known and not self._waiting and self._running is None:
             return []
         first, missed = self._known[0] < 0, thread.turns - max(0, self._known[0])

@@ -118,6 +118,7 @@ class MemoryStore(RememberedRetaining):
                 return replace(each.turn, resumed=each.token != lease.token)
         incoming = records.bare_incoming(lease.incoming)
         turn = Turn(id=name, incoming=incoming)
+        thread.opened += 1
         thread.turns.append(RememberedTurn(turn=turn, card=records.card(incoming), number=self._next(), token=lease.token))
         return turn
 
@@ -297,6 +298,7 @@ class MemoryStore(RememberedRetaining):
             title=found.title,
             created=found.created,
             updated=now(),
+            opened=len(past),
             names=dict(found.names),
             people=dict(found.people),
             words=dict(found.words),

@@ -76,6 +76,8 @@ class RememberedThread:
     people: dict[str, None] = field(default_factory=dict)
     words: dict[str, None] = field(default_factory=dict)
     turns: list[RememberedTurn] = field(default_factory=list)
+    opened: int = 0
+    """Turns that were ever begun in it."""
     token: int = 0
     owner: str = ""
     since: datetime | None = None
@@ -139,6 +141,7 @@ class RememberedThread:
             turns=len(self.ended),
             created=self.created,
             updated=self.updated,
+            opened=self.opened,
             permitted=tuple(self.permitted),
             hold=self.hold,
         )

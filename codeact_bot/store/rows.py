@@ -15,7 +15,7 @@ OUTCOME_BYTES = 1024 * 1024
 """Bytes of the longest answer: while a turn ends, its thread's document holds it."""
 FACT = "fact_"
 """How the names of a turn's facts begin."""
-VIEW = {"title": 1, "participants": 1, "people": 1, "waiting": 1, "ending": 1, "created": 1, "updated": 1, "permitted": 1, "hold": 1}
+VIEW = {"title": 1, "participants": 1, "people": 1, "waiting": 1, "ending": 1, "created": 1, "updated": 1, "opened": 1, "permitted": 1, "hold": 1}
 """The fields of a thread that a list of conversations shows."""
 
 

@@ -276,6 +276,7 @@ async def test_undo_takes_back_one_turn_after_the_other(store: Store) -> None:
         assert (await store.thread(ONE)).turns == left == len(await store.turns(ONE)) == len(await store.find(Query()))
     assert await store.undo(ONE) is None
     assert not await store.push(message("e1"))
+    assert (await store.thread(ONE)).opened == 2
 
 
 async def test_a_thread_is_described(store: Store) -> None:
@@ -285,7 +286,7 @@ async def test_a_thread_is_described(store: Store) -> None:
     thread = await store.thread(ONE)
     assert thread.title.startswith("What is the mean? xxx")
     assert len(thread.title) == 80
-    assert (thread.participants, thread.turns) == (("Ann", "Bob Day"), 2)
+    assert (thread.participants, thread.turns, thread.opened) == (("Ann", "Bob Day"), 2, 2)
     assert thread.created <= thread.updated
 
 

@@ -116,6 +116,17 @@ async def test_turns_that_are_undone_leave_the_page_and_do_not_come_back() -> No
         assert not stream.reload
 
 
+async def test_a_turn_that_takes_the_place_of_another_within_the_same_millisecond_is_seen() -> None:
+    store, hub = MemoryStore(), Hub()
+    last = await answered(store, message("a", THREAD))
+    stream = await follower(store, hub)
+    await stream.look()
+    for number in range(20):
+        await store.undo(THREAD)
+        first, last = last, await answered(store, message(f"b{number}", THREAD))
+        assert [each.id for each in await stream.look()] == [f"turn-{first.id}", f"turn-{last.id}"]
+
+
 async def test_a_page_that_shows_what_was_undone_meanwhile_is_loaded_anew() -> None:
     store, hub = MemoryStore(), Hub()
     _, second = [await answered(store, message(name, THREAD)) for name in "ab"]
