@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -17,6 +17,8 @@ from codeact_bot.types import Answer, File, Malformed, Proposal, RunCode
 
 T = TypeVar("T")
 Document = dict[str, Any]
+Reader = Callable[[Any], Any]
+"""What makes a field's value from the one in a document."""
 
 LARGEST = 12 * 1024 * 1024
 """Bytes of one document; MongoDB takes 16 MiB, the command around it included."""
@@ -53,33 +55,37 @@ def document(value: Any) -> Document:
 
 def decode(cls: type[T], document: Mapping[str, Any]) -> T:
     """Make a dataclass from its document; fields that it lacks take their defaults, unknown ones are ignored."""
-    hints = _hints(cast("Any", cls))
-    return cls(**{name: _decode(hints[name], document[name]) for name in hints if name in document})
+    readers = _readers(cast("Any", cls))
+    return cls(**{name: None if document[name] is None else readers[name](document[name]) for name in readers if name in document})
 
 
 @cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
-    return get_type_hints(cls)
+def _readers(cls: type[Any]) -> dict[str, Reader]:
+    """How a dataclass' fields are read: found out once, since lists read thousands of documents."""
+    return {name: _reader(hint) for name, hint in get_type_hints(cls).items()}
 
 
-def _decode(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
+def _reader(hint: Any) -> Reader:
     if get_origin(hint) is UnionType:
-        return _decode_union(get_args(hint), value)
+        return _union_reader(get_args(hint))
     if get_origin(hint) is tuple:
-        return tuple(_decode(get_args(hint)[0], each) for each in value)
+        read = _reader(get_args(hint)[0])
+        return lambda values: tuple([None if each is None else read(each) for each in values])
     if is_dataclass(hint):
-        return decode(cast("type[Any]", hint), value)
-    if isinstance(value, datetime) or hint is bytes:
-        return value
-    return hint(value)
+        return partial(decode, cast("type[Any]", hint))
+    return _same if hint in (datetime, bytes) else cast("Reader", hint)
 
 
-def _decode_union(choices: Sequence[Any], value: Any) -> Any:
-    if isinstance(value, dict) and (named := KINDS.get(value.get("kind", ""))) in choices and named is not None:
-        return decode(named, value)
-    return _decode(next(each for each in choices if each is not NoneType), value)
+def _union_reader(choices: Sequence[Any]) -> Reader:
+    read = _reader(next(each for each in choices if each is not NoneType))
+    kinds = {name: cls for name, cls in KINDS.items() if cls in choices}
+    if not kinds:
+        return read
+    return lambda value: decode(kinds[value["kind"]], value) if value.get("kind") in kinds else read(value)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def size(document: Document) -> int:
