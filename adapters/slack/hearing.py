@@ -30,6 +30,8 @@ from codeact_bot.types import Access, Author, Bounds, File, Incoming, ThreadId, 
 log = logging.getLogger(__name__)
 
 QUEUED = "hourglass_flowing_sand"
+SOON = 1.0
+"""Seconds that a question may wait without a mark, which would only come and go."""
 STOPPED = "octagonal_sign"
 SPOKEN = {None, "file_share", "thread_broadcast"}
 """Kinds of messages that people write."""
@@ -207,7 +209,8 @@ class Ear:
         return await self.counter.inbox.accept(incoming)
 
     async def mark(self, incoming: Incoming) -> None:
-        """Mark the message of a question that has to wait for others."""
+        """Mark the message of a question that has to wait for others, and so long that people would wonder."""
+        await asyncio.sleep(SOON)
         if await self.counter.waits(incoming):
             self.queued.add(incoming.id)
             spot = Spot.parse(incoming.place)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from adapters.common import counter
+from adapters.slack import hearing
 from codeact_bot.types import CodeStarted, Output, Thought, TurnDone
 from tests.adapters import stage
 from tests.slack.conftest import World, until
@@ -94,6 +95,16 @@ async def test_a_question_that_waits_is_shown_as_queued(world: World) -> None:
     await world.core.answer("Two.")
     assert not await marked()
     assert [shown(each).count("One.") for each in await world.slack.posts()] == [1, 0]
+
+
+async def test_a_question_that_waits_for_a_moment_only_is_not_marked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "SOON", 3.0)
+    ts = await world.ask("first")
+    await world.ask("second", thread=ts)
+    await world.core.answer("One.")
+    await world.core.answer("Two.")
+    await asyncio.sleep(3.5)
+    assert world.proxy.calls["reactions.add"] == 0
 
 
 async def test_nothing_but_a_mention_is_answered_with_help(world: World) -> None:
