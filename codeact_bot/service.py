@@ -16,6 +16,7 @@ from functools import partial
 from codeact_bot.agent.approvals import granted
 from codeact_bot.agent.loop import Loop
 from codeact_bot.agent.replay import Replay
+from codeact_bot.arrivals import hear
 from codeact_bot.audit import Recorder, news, turn_entries
 from codeact_bot.delivery import Deliveries, open_reply, prefixes
 from codeact_bot.errors import CodeactError, LeaseLost, StoreUnavailable
@@ -95,7 +96,10 @@ class Service:
     async def run(self) -> None:
         """Listen and work until every adapter has nothing more to hear, or until `leave`; turns still under way are then handed back."""
         async with self._recorder, self._deliveries, asyncio.TaskGroup() as group:
-            helpers = [group.create_task(self._work(), name="worker"), group.create_task(self._hear_arrivals(), name="arrivals")]
+            helpers = [
+                group.create_task(self._work(), name="worker"),
+                group.create_task(hear(self._store, self._wake, POLL_SECONDS), name="arrivals"),
+            ]
             async with asyncio.TaskGroup() as listening:
                 ears = [listening.create_task(adapter.listen(self), name=type(adapter).__name__) for adapter in self._adapters]
                 helpers.append(group.create_task(self._end(ears), name="end"))
@@ -128,16 +132,6 @@ class Service:
                 turn = group.create_task(self._serve(lease, asked), name=f"turn {lease.thread}")
                 self._turns.add(turn)
                 turn.add_done_callback(self._turns.discard)
-
-    async def _hear_arrivals(self) -> None:
-        """Wake up for what other workers take in."""
-        while True:
-            try:
-                async for _ in self._store.arrivals():
-                    self._wake.set()
-            except StoreUnavailable as error:
-                log.warning("Messages that other workers take in are noticed every %.1f s for now: %s", POLL_SECONDS, error, extra={"action": "wake"})
-            await asyncio.sleep(POLL_SECONDS)
 
     async def _claim(self) -> Lease | None:
         try:

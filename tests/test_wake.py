@@ -9,11 +9,36 @@ from collections.abc import AsyncIterator
 import pytest
 
 from codeact_bot import service
+from codeact_bot.agent.limits import NUDGE
+from codeact_bot.arrivals import hear
+from codeact_bot.errors import StoreUnavailable
+from codeact_bot.model.scripted import ScriptedModel
+from codeact_bot.store.memory import MemoryStore
 from codeact_bot.store.mongo import MongoStore
-from codeact_bot.types import ThreadId
+from codeact_bot.types import CodeStarted, Ending, Limits, Status, ThreadId
 from tests.test_service import ONE, Chat, code, message, working
 
 pytestmark = pytest.mark.needs("mongo")
+
+
+class NoneLeft(Exception):
+    """The script of a test is at its end."""
+
+
+class Streamless(MemoryStore):
+    """A database whose change streams fail one after the other, for these reasons; empty for one that tells of a message first."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__()
+        self._reasons = reasons
+
+    async def arrivals(self) -> AsyncIterator[None]:
+        if not self._reasons:
+            raise NoneLeft
+        reason = self._reasons.pop(0)
+        if not reason:
+            yield
+        raise StoreUnavailable(reason or "none")
 
 
 @pytest.fixture
@@ -72,6 +97,15 @@ async def test_without_a_change_stream_the_worker_looks_again(
     assert [turn.outcome.text for turn in chats[1].delivered] == ["Here."]
 
 
+async def test_where_there_is_no_change_stream_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """And again once there was one meanwhile, or where another thing is wrong."""
+    store, over = Streamless(["none", "none", "", "none", "away", "away"]), asyncio.Event()
+    with pytest.raises(NoneLeft):
+        await hear(store, over, 0.0)
+    assert [record.args[1] for record in caplog.records] == ["none", "none", "away"]
+    assert over.is_set()
+
+
 async def test_a_turn_that_is_taken_over_goes_on_in_the_same_post(stores: list[MongoStore], chats: list[Chat]) -> None:
     dead, taker = stores
     await dead.push(message("a"))
@@ -84,3 +118,24 @@ async def test_a_turn_that_is_taken_over_goes_on_in_the_same_post(stores: list[M
     (post,) = chats[1].posts
     assert (post.turn.id, post.turn.reply, post.turn.resumed) == (turn.id, "post-7", True)
     assert [each.reply for each in await dead.turns(ONE)] == ["post-7"]
+
+
+async def test_workers_that_leave_one_after_the_other_are_not_taken_for_a_model_in_circles(stores: list[MongoStore]) -> None:
+    """Five times the worker of a turn is away before the step under way has ended; the person reads what that was, and what to do."""
+    for number in range(Limits().consecutive_errors):
+        chat, model = Chat(), ScriptedModel([code(f"import time\ntime.sleep(60)  # {number}")])
+        async with working(stores[number % 2], chat, model) as worker:
+            if not number:
+                await worker.accept(message("a"))
+            await chat.until(lambda chat=chat: CodeStarted in chat.kinds("a"))
+        assert NUDGE not in [each.content for each in model.asked[0]]
+    last = Chat()
+    async with working(stores[1], last, []):
+        await last.ended()
+    (turn,) = await stores[0].turns(ONE)
+    assert [step.execution.status for step in turn.steps] == [Status.LOST] * 5
+    assert turn.outcome.ending is Ending.LIMIT
+    assert turn.outcome.text == (
+        "5 times in a row the step was lost with its sandbox or worker, so I stopped. Variables and files are as they were last saved: ask me to go on. "
+        "If it happens again, ask for less at once, or have whoever runs the bot look at its log."
+    )

@@ -15,6 +15,10 @@ NUDGE = (
     "You are going in circles: the last steps did the same with the same result. Do not repeat them. "
     "Look at what you know, try a different way, or answer with what you have and say what does not work."
 )
+_AFTER_A_LOSS = (
+    "Variables and files are as they were last saved: ask me to go on. "
+    "If it happens again, ask for less at once, or have whoever runs the bot look at its log."
+)
 
 
 def exceeded(limits: Limits, steps: Sequence[Step], seconds: float) -> Outcome | None:
@@ -23,6 +27,8 @@ def exceeded(limits: Limits, steps: Sequence[Step], seconds: float) -> Outcome |
     failures = failed_in_a_row(steps)
     if stuck(steps) and any(stuck(steps[:count]) for count in range(len(steps))):
         return _ended("stuck", "I kept repeating myself without getting further, so I stopped", steps)
+    if failures >= limits.consecutive_errors and all(map(lost, steps[-failures:])):
+        return _ended("consecutive_errors", f"{failures} times in a row the step was lost with its sandbox or worker, so I stopped", steps)
     if failures >= limits.consecutive_errors:
         return _ended("consecutive_errors", f"{failures} attempts in a row failed, so I stopped", steps)
     if len(steps) >= limits.steps:
@@ -47,7 +53,13 @@ def nudge_due(steps: Sequence[Step]) -> bool:
 
 
 def stuck(steps: Sequence[Step]) -> bool:
-    """Whether the last steps repeat: the same action and result 3 times, the same error 3 times, or two actions in turn 6 times."""
+    """Whether the last steps repeat: the same action and result 3 times, the same error 3 times, or two actions in turn 6 times.
+
+    Steps that were lost do not count: a worker that dies is no fault of the model.
+    """
+    if steps and lost(steps[-1]):
+        return False
+    steps = [step for step in steps if not lost(step)]
     last = steps[-_SAME:]
     if len(last) == _SAME and (_equal([_did(step) for step in last]) or (_error(last[0]) and _equal([_error(step) for step in last]))):
         return True
@@ -58,6 +70,11 @@ def stuck(steps: Sequence[Step]) -> bool:
 def failed(step: Step) -> bool:
     """Whether a step was an attempt that did not work."""
     return isinstance(step.action, Malformed) or (step.execution is not None and step.execution.status is not Status.OK)
+
+
+def lost(step: Step) -> bool:
+    """Whether a step was cut off by the end of its sandbox or worker."""
+    return step.execution is not None and step.execution.status is Status.LOST
 
 
 def failed_in_a_row(steps: Sequence[Step]) -> int:
@@ -84,6 +101,8 @@ def _ended(limit: str, why: str, steps: Sequence[Step]) -> Outcome:
         "consecutive_errors": "Tell me what to do differently, or ask me to go on.",
         "output": "Ask me to print less.",
     }.get(limit, "Ask me to go on, or make the task smaller.")
+    if steps and lost(steps[-1]):
+        return Outcome(ending=Ending.LIMIT, text=f"{why}. {_AFTER_A_LOSS}", limit=limit)
     errors = error_history(steps)
     went_wrong = f" Last error, {' '.join(errors[-1].split())}." if errors and failed(steps[-1]) else ""
     return Outcome(ending=Ending.LIMIT, text=f"{why}. {remedy}{went_wrong}", limit=limit)

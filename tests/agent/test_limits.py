@@ -1,5 +1,7 @@
 """Each budget ends a turn in its own way; a model that turns in circles is nudged once, then stopped."""
 
+from dataclasses import replace
+
 import pytest
 
 from codeact_bot.agent.limits import exceeded, failed_in_a_row, nudge_due, stuck
@@ -48,6 +50,19 @@ def test_circles_are_found_nudged_once_then_stopped(done):
     again = [*done, step(len(done), code=done[-2].action.code, output=done[-2].execution.output, error=done[-1].execution.error and "KeyError")]
     assert exceeded(Limits(), again, 0).limit == "stuck"
     assert not nudge_due(again)
+
+
+def test_steps_that_were_lost_are_no_circle_and_have_a_sentence_of_their_own():
+    gone = Execution(status=Status.LOST)
+    lost = [replace(each, execution=gone) for each in steps(*[{"code": "a"}] * 5)]
+    assert not any(nudge_due(lost[:count]) for count in range(6))
+    assert exceeded(Limits(), lost[:4], 0) is None
+    assert exceeded(Limits(), lost, 0).text.startswith("5 times in a row the step was lost")
+    same = steps(*[{"code": "a", "output": "1"}] * 3)
+    assert exceeded(Limits(), [*same, lost[0]], 0) is None, "only a further repetition ends the turn"
+    assert exceeded(Limits(), [*same, lost[0], same[0]], 0).limit == "stuck"
+    mixed = [*steps({"code": "a", "error": "KeyError"}), *lost[:4]]
+    assert exceeded(Limits(), mixed, 0).text.startswith("5 attempts in a row failed")
 
 
 def test_progress_is_no_circle():
