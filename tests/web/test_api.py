@@ -140,7 +140,8 @@ async def test_a_turn_that_runs_is_followed_as_it_goes_and_nothing_is_heard_twic
 async def test_lists_go_on_page_by_page(place: Place) -> None:
     async with answering(place), await program(place) as client:
         for number in range(5):
-            await client.post("/api/threads", json={"text": f"Question {number}"})
+            thread = (await client.post("/api/threads", json={"text": f"Question {number}"})).json()["thread"]
+            assert [kind async for kind, _ in followed(client, f"/api/threads/{thread}/events")][-1] == "rest"
         threads, after = [], ""
         while True:
             page = (await client.get("/api/threads", params={"limit": 2, "after": after})).json()
