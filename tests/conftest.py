@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -55,7 +54,7 @@ def docker_image() -> str:
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a real MongoDB replica set of one node, which ends with the session."""
     parts.need("mongo")
-    with replica_set.running(Path(tmp_path_factory.mktemp("mongo"))) as url:
+    with replica_set.fast_folder(tmp_path_factory.mktemp("mongo")) as folder, replica_set.running(folder) as url:
         yield url
 
 
