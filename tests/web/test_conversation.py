@@ -172,7 +172,7 @@ async def test_what_another_worker_runs_is_followed_too_and_by_two_people_at_onc
         context = page.context
         second = await context.new_page()
         await second.goto(page.url)
-        async with world.worker(["I compute.\n\n```python\nimport time; time.sleep(2.5); print(6 * 7)\n```\n", "It is 42."], Elsewhere()):
+        async with world.worker(["I compute.\n\n```python\nimport time; time.sleep(6); print(6 * 7)\n```\n", "It is 42."], Elsewhere()):
             for each in (page, second):
                 await expect(each.locator(".turn.live .code")).to_contain_text("print(6 * 7)", timeout=30_000)
             for each in (page, second):
