@@ -24,7 +24,7 @@ REMEMBERED = 50
 class TokenGate:
     """Lets the person in who started the program, by a link that works once; the session's cookie does afterwards."""
 
-    remedy = "Open the link that the terminal shows, or send a token."
+    remedy = "Open the link that the terminal shows; programs send a token."
 
     def __init__(self, viewer: Viewer, announce: Callable[[str], None]) -> None:
         """Make the first link's token; `announce` is told when a used link was opened and another token is needed."""

@@ -44,7 +44,7 @@ class Issuer:
 class OidcGate:
     """Lets in whom an issuer vouches for and the lists of people name; implements Gate."""
 
-    remedy = "Sign in first: open the web chat in a browser, or send a token."
+    remedy = "Open the web chat in a browser; programs send a token."
 
     def __init__(self, issuer: Issuer, people: People, url: str) -> None:
         """Trust the issuer; `url` is the address under which people reach the web chat, where that is not the one they ask."""

@@ -72,7 +72,7 @@ def household(text: str) -> str:
 class ProxyGate:
     """Lets in whom a trusted proxy names in a header and the lists of people name; implements Gate."""
 
-    remedy = "Come in through the proxy that signs people in, or send a token."
+    remedy = "Come in through the proxy that signs people in; programs send a token."
 
     def __init__(self, proxies: Proxies, people: People, *, user: str, email: str) -> None:
         """Trust these proxies; `user` and `email` are the names of the headers."""

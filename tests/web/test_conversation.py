@@ -125,7 +125,7 @@ async def test_a_page_that_lost_the_server_catches_up_and_shows_nothing_twice(wo
         await answers(page, 1)
         await ask(page, "Second")
         await expect(page.locator(".turn.live .output")).to_contain_text("tick 2")
-    await page.wait_for_selector("body.away")
+    await expect(page.locator("#away")).to_have_text("Reconnecting …")
     before = len(world.links)
     async with world.site(["Two.", "Three."], at=world.base.removeprefix("http://")):
         assert len(world.links) > before

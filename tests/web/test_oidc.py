@@ -63,7 +63,7 @@ async def test_who_signs_out_is_out(place: Place) -> None:
 async def test_what_no_browser_shows_is_refused_and_sent_nowhere(place: Place, provider: Provider) -> None:
     async with place.client() as client:
         refused = await client.get("/conversations", headers={"accept": "text/event-stream"})
-        assert (refused.status_code, refused.text) == (401, f"I do not know you. {OidcGate.remedy}")
+        assert (refused.status_code, refused.text) == (401, f"You are not signed in. {OidcGate.remedy}")
         assert (await client.post("/new", data={"text": "x"})).status_code == 401
     assert provider.asked == []
 

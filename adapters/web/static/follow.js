@@ -12,8 +12,11 @@
   window.localTimes(document);
   if (!turns) return;
   const said = document.getElementById("said"), stop = document.getElementById("stop"), trouble = document.getElementById("trouble");
+  const away = document.getElementById("away");
   const SILENT = 50000; // milliseconds without a sign of life, which the server gives every 20 seconds, after which a connection is taken for dead
-  let last = turns.dataset.after, source = null, alive = 0;
+  const BRIEF = 2000; // milliseconds of an interruption that nobody needs to hear of
+  const CLOSED = [401, 403, 404]; // what the page is answered with once it is not open to this browser any more
+  let last = turns.dataset.after, source = null, alive = 0, late = 0;
 
   const atEnd = () => window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 200;
 
@@ -48,14 +51,23 @@
     const mine = source = new EventSource(`${turns.dataset.events}?after=${encodeURIComponent(last)}`);
     source.addEventListener("pieces", apply);
     source.addEventListener("reload", () => window.location.reload());
-    for (const kind of ["open", "pieces", "here"]) source.addEventListener(kind, () => {
-      alive = Date.now();
-      document.body.classList.remove("away");
-    });
+    for (const kind of ["open", "pieces", "here"]) source.addEventListener(kind, found);
     source.addEventListener("error", () => {
-      document.body.classList.add("away");
-      if (mine.readyState === EventSource.CLOSED) window.setTimeout(() => mine === source && connect(), 2000);
+      late ||= window.setTimeout(() => { away.textContent = "Reconnecting …"; }, BRIEF);
+      if (mine.readyState === EventSource.CLOSED) window.setTimeout(() => mine === source && again(), 2000);
     });
+  }
+  function found() {
+    alive = Date.now();
+    window.clearTimeout(late);
+    late = 0;
+    away.textContent = "";
+  }
+  // A stream that was refused does not say why: the page itself does, to whoever has to sign in again.
+  async function again() {
+    const answer = await fetch(window.location.href, { method: "HEAD" }).catch(() => null);
+    if (CLOSED.includes(answer?.status)) window.location.reload();
+    else connect();
   }
   // A computer that slept, or changed its network, may hold a connection that nothing comes through any more, and no error either.
   const check = () => Date.now() - alive > SILENT && connect();
