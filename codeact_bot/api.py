@@ -68,6 +68,9 @@ class _Listener:
     async def reply(self, turn: Turn) -> Reply:
         return _Reply(self.queues[turn.incoming.thread])
 
+    async def settle(self, asked: Turn, by: Incoming) -> None:
+        """Nothing shows a turn that has ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Reply:

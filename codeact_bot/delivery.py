@@ -10,7 +10,7 @@ from types import TracebackType
 from codeact_bot.audit import Recorder, ended, turn_entries
 from codeact_bot.errors import CodeactError
 from codeact_bot.ports import ChatAdapter, Observer, Reply, Store
-from codeact_bot.types import WEB, Activity, Event, Turn, TurnDone, Work
+from codeact_bot.types import WEB, Activity, Event, Incoming, Turn, TurnDone, Work
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,31 @@ class Deliveries:
         if turn.outcome is not None:
             self._recorder.note(ended(turn, turn.outcome))
         task = asyncio.create_task(self._deliver(turn, reply), name=f"delivery {turn.id}")
+        self._keep(task)
+        await asyncio.wait([task], timeout=WAIT)
+
+    def settle(self, past: Sequence[Turn], by: Incoming) -> None:
+        """Have the post of the turn before, where that asked for an approval, say what came of it, in the background and once it is all there.
+
+        A crash in between leaves its buttons, or the next worker does it again; what was decided is in the queue.
+        """
+        if past and past[-1].outcome is not None and past[-1].outcome.proposal:
+            self._keep(asyncio.create_task(self._settle(past[-1], by), name=f"settling {past[-1].id}"))
+
+    async def _settle(self, asked: Turn, by: Incoming) -> None:
+        delivery = [task for task in self._tasks if task.get_name() == f"delivery {asked.id}"]
+        if delivery:
+            await asyncio.wait(delivery)
+        try:
+            adapter = adapter_of(self._adapters, asked)
+            if adapter is not None:
+                await adapter.settle(asked, by)
+        except Exception:
+            log.exception("Could not show what came of an approval", extra={"action": "settle", "turn": asked.id})
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait([task], timeout=WAIT)
 
     async def _deliver(self, turn: Turn, reply: Reply) -> None:
         showing = asyncio.create_task(reply.show(TurnDone(turn=turn)), name=f"showing {turn.id}")
@@ -105,6 +127,11 @@ class Unposted:
 
 async def open_reply(adapters: Sequence[ChatAdapter], turn: Turn) -> Reply:
     """Open the post for a turn, with the adapter that serves its thread; with the web chat's, if any, where it was asked for there alone."""
-    where = WEB if turn.incoming.place.startswith(WEB) else turn.incoming.thread
-    adapter = next((adapter for adapter in adapters if where.startswith(tuple(adapter.prefixes))), None)
+    adapter = adapter_of(adapters, turn)
     return await adapter.reply(turn) if adapter is not None else Unposted()
+
+
+def adapter_of(adapters: Sequence[ChatAdapter], turn: Turn) -> ChatAdapter | None:
+    """Return the adapter that shows a turn; None where none does."""
+    where = WEB if turn.incoming.place.startswith(WEB) else turn.incoming.thread
+    return next((adapter for adapter in adapters if where.startswith(tuple(adapter.prefixes))), None)

@@ -581,5 +581,8 @@ class ChatAdapter(Protocol):
     async def reply(self, turn: Turn) -> Reply:
         """Open the post for a turn, or go on with the one that `turn.reply` names."""
 
+    async def settle(self, asked: Turn, by: Incoming) -> None:
+        """Show in the post of a turn that asked for an approval what came of that: a yes, a no, or another message, which makes it void."""
+
     async def check(self) -> Check:
         """Whether people are heard, without asking the platform."""

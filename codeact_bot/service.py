@@ -173,7 +173,7 @@ class Service:
         try:
             await patience.keep(lambda: self._store.save_reply(lease, turn.id, reply.reference))
             if (fire := turn.incoming.fire) is not None and fire.skipped:
-                await to_the_end(self._skip(lease, turn.id, fire, reply, patience, tell))
+                await to_the_end(self._skip(lease, turn, fire, reply, patience, tell))
                 return
             if fire is not None and fire.note:
                 await reply.show(Notice(text=fire.note))
@@ -190,16 +190,15 @@ class Service:
     def _keeper(self, lease: Lease, session: ThreadSession, reply: Reply) -> Keeper:
         return Keeper(self._store, lease, session, reply.show, self._observer)
 
-    async def _skip(self, lease: Lease, turn_id: str, fire: Fire, reply: Reply, patience: Patience, tell: Tell) -> None:
+    async def _skip(self, lease: Lease, turn: Turn, fire: Fire, reply: Reply, patience: Patience, tell: Tell) -> None:
         """End the turn of a scheduled run that is not to be made."""
+        self._deliveries.settle(await patience.keep(lambda: self._store.turns(lease.thread, last=1)), turn.incoming)
         missed = Outcome(ending=Ending.MISSED, text=fire.note)
-        done = await patience.keep(lambda: self._end_turn(lease, turn_id, missed))
+        done = await patience.keep(lambda: self._end_turn(lease, turn.id, missed))
         tell(done)
         await self._deliveries.begin(done, reply)
 
-    async def _finish(
-        self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply, patience: Patience, tell: Tell
-    ) -> None:
+    async def _finish(self, lease: Lease, turn_id: str, outcome: Outcome, keeper: Keeper, reply: Reply, patience: Patience, tell: Tell) -> None:
         await self._recorder.written()
         done = await patience.keep(lambda: self._end_turn(lease, turn_id, outcome))
         tell(done)
@@ -236,11 +235,12 @@ class Service:
 
         try:
             async with seen(self._store, lease, turn, reply.show) as show:
+                past = await patience.keep(lambda: self._store.turns(lease.thread, last=PAST_TURNS))
+                self._deliveries.settle(past, turn.incoming)
                 if turn.incoming.kind is Kind.REBUILD:
                     replay = Replay(limits=self._loop.limits, bounds=self._loop.bounds, redactor=self._loop.redactor)
                     work = Rebuild(store=self._store, replay=replay, session=session, keeper=keeper, patience=patience)
                     return await work.turn(turn, save=save, show=show, stop=stop)
-                past = await patience.keep(lambda: self._store.turns(lease.thread, last=PAST_TURNS))
                 if turn.incoming.kind is Kind.APPROVAL:
                     await self._recorder.written()
                 if isinstance(approved := granted(turn, past), Outcome):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.common.approvals import ANSWERED, CHANGED, VOID, approving, refusal
+from adapters.common.approvals import ANSWERED, CHANGED, OVERTAKEN, VOID, approving, refusal, settled
 from codeact_bot.agent import approvals
 from codeact_bot.agent.window import Window, turn_messages
 from codeact_bot.audit import turn_entries
@@ -27,6 +27,8 @@ from codeact_bot.types import (
     Deed,
     Ending,
     File,
+    Fire,
+    Kind,
     Proposal,
     Query,
     RunCode,
@@ -34,6 +36,7 @@ from codeact_bot.types import (
     Step,
     StepDone,
     Trail,
+    TurnDone,
 )
 from codeact_bot.verify import verify
 from tests.test_service import ANN, ONE, Chat, code, message, working
@@ -419,6 +422,59 @@ async def test_who_asked_stays_who_asked_along_a_chain_of_approvals(store):
     assert second.incoming.author == BOB
     assert second.incoming.asker == ANN
     assert yes(second).asker == ANN
+
+
+async def test_the_post_that_asked_is_told_what_came_of_it_whatever_that_is(store):
+    first = await asked(store)
+    chat = await told(store, ["Done."], yes(first), message("b"))
+    assert [(turn.id, by.id, by.approval.yes) for turn, by in chat.settled] == [(first.id, yes(first).id, True)], "once, and of a question alone nothing"
+    second = await asked(store, name="c")
+    chat = await told(store, [], no(second))
+    assert [(turn.id, by.approval.yes) for turn, by in chat.settled] == [(second.id, False)]
+    third = await asked(store, name="d")
+    skipped = replace(message("e"), fire=Fire(schedule="s", said="every day", due=first.started, note="Too late.", skipped=True))
+    chat = await told(store, [], skipped)
+    assert [(turn.id, by.id) for turn, by in chat.settled] == [(third.id, "e")], "a run that is only told of takes it back, too"
+    fourth = await asked(store, name="f")
+    chat = await told(store, [], replace(message("g"), kind=Kind.REBUILD))
+    assert [(turn.id, by.id) for turn, by in chat.settled] == [(fourth.id, "g")]
+    assert settled(first, yes(first)) == "Approved by Bob."
+    assert settled(first, no(first, ANN)) == "Declined by Ann."
+    assert settled(first, yes(second)) == settled(first, message("h")) == OVERTAKEN
+
+
+async def test_it_is_told_again_by_who_takes_over_and_its_failure_stops_nothing(store):
+    first = await asked(store)
+    await store.push(yes(first))
+    await store.claim("dead", 1, ["test:"])
+
+    class Broken(Chat):
+        async def settle(self, asked, by):
+            await super().settle(asked, by)
+            raise RuntimeError("the platform's library has a fault")
+
+    chat = Broken()
+    async with working(store, chat, ["Done."], approve=True):
+        await chat.ended()
+    assert chat.delivered[0].outcome.text == "Done."
+    assert [turn.id for turn, _ in chat.settled] == [first.id]
+
+
+async def test_what_came_of_it_is_told_after_the_post_is_there(store):
+    chat = Chat()
+    chat.platform.clear()
+    async with working(store, chat, [code("print(1)"), "Done."], approve=True) as service:
+        await service.accept(message("a"))
+        await chat.until(lambda: TurnDone in chat.kinds("a"))
+        async with asyncio.timeout(20):
+            while not await store.turns(ONE):
+                await asyncio.sleep(0.01)
+        (first,) = await store.turns(ONE)
+        await service.accept(yes(first))
+        await chat.until(lambda: TurnDone in chat.kinds(yes(first).id))
+        assert chat.settled == []
+        chat.platform.set()
+        await chat.until(lambda: chat.settled)
 
 
 KILLS = [

@@ -133,7 +133,7 @@ class Chat:
         self.platform.set()
         self.news = asyncio.Event()
         self.inbox = None
-        self.posts, self.heard, self.delivered = [], [], []
+        self.posts, self.heard, self.delivered, self.settled = [], [], [], []
         self.broken = 0
         self.moves = False
 
@@ -148,6 +148,10 @@ class Chat:
         post = Post(self, turn, turn.reply)
         self.posts.append(post)
         return post
+
+    async def settle(self, asked, by):
+        self.settled.append((asked, by))
+        self.news.set()
 
     async def until(self, fits):
         async with asyncio.timeout(SOON):

@@ -11,6 +11,8 @@ HOW = "Approve or Decline, below, answers; so do these words. Another question t
 ANSWERED = "This was answered already."
 VOID = "This code does not wait for an answer any more: something else was asked here since, or it was taken back."
 EARLY = "You wrote this before I showed the code that waits now. Look at it, and write it again."
+OVERTAKEN = "Not answered: something else was asked here since."
+TAKEN_BACK = "Not answered: it was taken back."
 CHANGED = "This is not the code that is recorded, so it cannot be approved. Ask the question again."
 YES = {"approve", "approved", "yes", "y", "yes, run it", "run it"}
 NO = {"decline", "declined", "no", "n", "no, don't", "don't"}
@@ -34,7 +36,17 @@ def verdict(text: str) -> bool | None:
 def note(turn: Turn) -> str:
     """Say who approved what a turn runs; empty where it answers a question, or a no."""
     said = turn.incoming.approval
-    return f"Approved by {one_line(turn.incoming.author.name, 60)}." if said and said.yes else ""
+    return _decided(turn.incoming.author, yes=True) if said and said.yes else ""
+
+
+def settled(asked: Turn, by: Incoming) -> str:
+    """Say what came of a turn's question whether its code may run: who approved or declined, or that another message made it void."""
+    said = by.approval
+    return _decided(by.author, yes=said.yes) if said and said.turn == asked.id else OVERTAKEN
+
+
+def _decided(by: Author, *, yes: bool) -> str:
+    return f"{'Approved' if yes else 'Declined'} by {one_line(by.name, 60)}."
 
 
 def code_file(turn: Turn, shown: int) -> list[File]:

@@ -134,6 +134,11 @@ class Counter:
         turns = await self.desk.turns(thread, last=1)
         return await self.running(thread) or (turns[-1].incoming if turns else None)
 
+    async def asking(self, thread: ThreadId) -> Turn | None:
+        """The last turn that ended in a conversation, where it asks whether its code may run."""
+        turns = await self.desk.turns(thread, last=1)
+        return turns[-1] if turns and turns[-1].outcome and turns[-1].outcome.proposal else None
+
     async def question(self, thread: ThreadId, message: str) -> Question | None:
         """The last question that was asked by a message; None where it asked nothing."""
         for index, incoming in reversed(list(enumerate(await self.desk.pending(thread)))):

@@ -118,6 +118,9 @@ class ConsoleAdapter:
         reply.begin()
         return reply
 
+    async def settle(self, asked: Turn, by: Incoming) -> None:
+        """Do nothing: the answer stands below the question."""
+
     async def _lines(self) -> AsyncIterator[Line]:
         if self._scripted is not None:
             async for line in self._scripted:

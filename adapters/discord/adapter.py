@@ -7,14 +7,17 @@ from collections.abc import Sequence
 import aiohttp
 import discord
 
+from adapters.common.approvals import settled
 from adapters.common.elsewhere import posted_before
+from adapters.common.pace import Pace
 from adapters.common.patience import patient
 from adapters.discord.client import Client
 from adapters.discord.places import PREFIX
-from adapters.discord.reply import DiscordReply
+from adapters.discord.reply import EVERY, DiscordReply
+from adapters.discord.settling import settle
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import Access, Check, Turn
+from codeact_bot.types import Access, Check, Incoming, Turn
 
 WRONG_TOKEN = "Discord does not accept DISCORD_TOKEN. Copy the token again from the Bot page of your application; docs/discord.md."  # noqa: S105
 NO_CONTENT = "Discord does not let the bot read messages. Turn on Message Content Intent on the Bot page of your application; docs/discord.md."
@@ -69,3 +72,7 @@ class DiscordAdapter:
             if self.client.ear is not None:
                 await self.client.ear.unmark(turn)
         return reply
+
+    async def settle(self, asked: Turn, by: Incoming) -> None:
+        """Take Approve and Decline from a post and say there what came of them, for as long as it takes."""
+        await Pace(lambda: settle(self.client.wire, asked, settled(asked, by)), EVERY).finish()

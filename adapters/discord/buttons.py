@@ -55,10 +55,10 @@ def while_running(turn: Turn) -> discord.ui.View:
     return _view(_button("Stop", Deed.STOP, turn.id, discord.ButtonStyle.danger))
 
 
-def when_done(turn: Turn) -> discord.ui.View:
-    """Return the buttons of an ended turn."""
+def when_done(turn: Turn, *, asks: bool = True) -> discord.ui.View:
+    """Return the buttons of an ended turn; `asks` where its code still waits for an approval, if it ever did."""
     buttons = []
-    if turn.outcome is not None and turn.outcome.proposal:
+    if asks and turn.outcome is not None and turn.outcome.proposal:
         named = f"{turn.id}/{turn.outcome.proposal[:DIGEST]}"
         buttons.append(_button(APPROVE, Deed.APPROVE, named, discord.ButtonStyle.success))
         buttons.append(_button(DECLINE, Deed.DECLINE, named, discord.ButtonStyle.danger))

@@ -19,6 +19,7 @@ from adapters.discord.interactions import attend, tell
 from adapters.discord.orders import order
 from adapters.discord.people import author, visitor
 from adapters.discord.places import Spot, Way, place_of
+from adapters.discord.settling import left
 from adapters.discord.uploads import download
 from adapters.discord.wire import Wire
 from codeact_bot.types import Access, File, Incoming, Order, Query, ThreadId
@@ -119,7 +120,9 @@ class Commands:
         if not in_conversation(interaction):
             return "In a channel every question begins a conversation of its own; use this in a thread or a direct message."
         place = self._place(interaction)
+        before = await self._counter.conversation(place)
         await self._counter.renew(place)
+        await left(self._wire, self._counter, place, before)
         return "The next message begins a new conversation: I have forgotten the variables, files and messages of the one before."
 
     async def rewind(self, interaction: discord.Interaction, questions: int) -> str:
@@ -131,7 +134,9 @@ class Commands:
         asked = await self._counter.last(thread)
         if asked is None or not may_steer(self._access, self._who(interaction), asked.asker, await self._counter.permitted(thread)):
             return REFUSED_STEER
-        return await self._counter.rewind(place, thread, str(questions), author(interaction.user))
+        said = await self._counter.rewind(place, thread, str(questions), author(interaction.user))
+        await left(self._wire, self._counter, place, thread)
+        return said
 
     async def fork(self, interaction: discord.Interaction, question: int | None) -> str:
         """Go on after one of this place's questions in a thread of its own."""

@@ -12,20 +12,22 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
+from adapters.common.approvals import settled
 from adapters.common.counter import Counter
 from adapters.common.elsewhere import posted_before
-from adapters.common.pace import PlatformDown, TryLater
+from adapters.common.pace import Pace, PlatformDown, TryLater
 from adapters.common.patience import patient
 from adapters.slack.budget import Budget
 from adapters.slack.deeds import Hand
 from adapters.slack.hearing import Ear
 from adapters.slack.listeners import bolt_app
 from adapters.slack.places import PREFIX
-from adapters.slack.reply import SlackReply
+from adapters.slack.reply import EVERY, SlackReply
+from adapters.slack.settling import settle
 from adapters.slack.wire import WRONG_TOKEN_CODES, Wire, error_of, heeding
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import Access, Check, Turn
+from codeact_bot.types import Access, Check, Incoming, Turn
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +134,10 @@ class SlackAdapter:
             if self._ear is not None:
                 await self._ear.unmark(turn)
         return reply
+
+    async def settle(self, asked: Turn, by: Incoming) -> None:
+        """Take Approve and Decline from a post and say there what came of them, for as long as it takes."""
+        await Pace(lambda: settle(self._wire, asked, settled(asked, by)), EVERY).finish()
 
 
 @contextmanager

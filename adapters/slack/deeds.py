@@ -22,6 +22,7 @@ from adapters.slack.orders import order
 from adapters.slack.pages import code_view
 from adapters.slack.people import plain, visitor
 from adapters.slack.places import Reference, Spot, Way, place_of
+from adapters.slack.settling import left
 from adapters.slack.wire import Wire
 from codeact_bot.errors import CodeactError, TurnNotFound
 from codeact_bot.types import Access, Author, Incoming, Query, ThreadId, Turn
@@ -271,7 +272,10 @@ class Hand:
     async def _new(self, caller: Caller) -> str:
         if not caller.channel.startswith("D"):
             return "In a channel, every question outside of a thread begins a new conversation; `/codeact new` is for direct messages."
-        await self._counter.renew(place_of(caller.team, caller.channel))
+        place = place_of(caller.team, caller.channel)
+        before = await self._counter.conversation(place)
+        await self._counter.renew(place)
+        await left(self._wire, self._counter, place, before)
         return "The next message begins a new conversation: I have forgotten the variables, files and messages of the one before."
 
     async def _rewind(self, caller: Caller, argument: str) -> str:
@@ -280,7 +284,9 @@ class Hand:
             return NO_CONVERSATION
         where = Reference.parse(turn.reply)
         place = place_of(caller.team, caller.channel, where.thread if where else Spot.parse(turn.incoming.place).thread)
-        return await self._counter.rewind(place, turn.incoming.thread, argument, caller.author)
+        said = await self._counter.rewind(place, turn.incoming.thread, argument, caller.author)
+        await left(self._wire, self._counter, place, turn.incoming.thread)
+        return said
 
     async def _schedule(self, caller: Caller, text: str) -> str:
         if not await self._wire.reaches(caller.channel):

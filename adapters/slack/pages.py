@@ -111,9 +111,17 @@ def final(turn: Turn) -> list[Post]:
     return [*posts, Post(files=tuple(files))] if files else posts
 
 
-def _after(turn: Turn) -> list[Block]:
+def settled(turn: Turn, said: str) -> tuple[int, Post]:
+    """Return the post with Approve and Decline as it is once they have been answered, and its number; `said` says what came of them."""
+    posts = final(turn)
+    index = next(number for number, post in enumerate(posts) if post.blocks and post.blocks[-1]["type"] == "actions")
+    kept = [note(said) if block == note(HOW) else block for block in posts[index].blocks[:-1]]
+    return index, replace(posts[index], blocks=(*kept, actions(*_after(turn, asks=False))))
+
+
+def _after(turn: Turn, *, asks: bool = True) -> list[Block]:
     buttons = []
-    if turn.outcome is not None and turn.outcome.proposal:
+    if asks and turn.outcome is not None and turn.outcome.proposal:
         named = f"{turn.id}/{turn.outcome.proposal}"
         buttons += [button(APPROVE, "approve", named, "primary"), button(DECLINE, "decline", named, "danger")]
     buttons += [button("Retry", "retry", turn.id)] if turn.incoming.kind is Kind.QUESTION else []
@@ -185,9 +193,14 @@ def _outcome(execution: Execution) -> list[Block]:
     return [*(preformatted(head_tail(text, 3_000)[0]) for text in texts if text.strip()), *([note(said)] if said else [])]
 
 
+def mark_of(turn: str, index: int) -> str:
+    """Return the name of a turn's post."""
+    return f"codeact:{turn}:{index}"
+
+
 def marked(post: Post, turn: str, index: int) -> Post:
     """Name the post in its first block, so that it is found again when nobody knows whether it arrived."""
     if not post.blocks:
         return post
     first, *rest = post.blocks
-    return replace(post, blocks=({**first, "block_id": f"codeact:{turn}:{index}"}, *rest))
+    return replace(post, blocks=({**first, "block_id": mark_of(turn, index)}, *rest))

@@ -19,7 +19,7 @@ from adapters.web.reply import WebReply
 from adapters.web.server import address, bind, host_and_port, serve
 from adapters.web.state import Answers, Web
 from codeact_bot.ports import Desk, Inbox, Reply
-from codeact_bot.types import WEB, Author, Check, Rates, Role, Turn
+from codeact_bot.types import WEB, Author, Check, Incoming, Rates, Role, Turn
 
 log = logging.getLogger(__name__)
 
@@ -123,3 +123,6 @@ class WebAdapter:
     async def reply(self, turn: Turn) -> Reply:
         """Begin to show a turn, or go on with one that another worker began."""
         return WebReply(self._hub, turn)
+
+    async def settle(self, asked: Turn, by: Incoming) -> None:
+        """Do nothing: a page shows Approve and Decline below its last turn alone, and what answers them is a turn."""

@@ -58,6 +58,9 @@ class Core:
         turn = await self.store.open_turn(lease)
         reply = await self.adapter.reply(turn)
         await self.store.save_reply(lease, turn.id, reply.reference)
+        for asked in await self.store.turns(lease.thread, last=1):
+            if asked.outcome is not None and asked.outcome.proposal:
+                await self.adapter.settle(asked, turn.incoming)
         return lease, turn, reply
 
     async def end(

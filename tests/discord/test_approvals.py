@@ -5,8 +5,8 @@ from __future__ import annotations
 import discord
 import pytest
 
-from adapters.common.approvals import ANSWERED, EARLY, VOID
-from codeact_bot.types import Access, Kind
+from adapters.common.approvals import ANSWERED, EARLY, HOW, OVERTAKEN, TAKEN_BACK, VOID, approving
+from codeact_bot.types import WEB, Access, Author, Kind
 from tests.discord.conftest import World
 from tests.discord.test_messages import labels, own
 
@@ -39,7 +39,7 @@ async def test_the_post_shows_the_code_and_its_buttons_work_after_a_restart_for_
     answer = own(world, world.thread)[-1]
     assert "-# Approved by Ada." in answer.content
     assert labels(answer) == ["Download notebook", "Fork from here"], "an approval cannot be asked again"
-    assert (await world.ada.click(post, label="Approve")).response.content == ANSWERED
+    assert "Approve" not in labels(own(world, world.thread)[0]), "nor can it be answered again"
     assert len(world.core.accepted) == 2
 
 
@@ -109,6 +109,57 @@ async def test_a_question_in_between_makes_the_button_say_that_it_is_void(world:
     await world.ada.send(world.thread, "Something else?")
     assert (await world.ada.click(post, label="Approve")).response.content == VOID
     assert [each.kind for each in world.core.accepted] == [Kind.QUESTION] * 2
+
+
+SETTLED = ["Retry", "Show code", "Download notebook", "Fork from here"]
+
+
+@pytest.mark.parametrize(("label", "said"), [("Approve", "Approved by Ada."), ("Decline", "Declined by Ada.")])
+async def test_the_post_says_who_decided_and_its_buttons_are_gone(world: World, label: str, said: str) -> None:
+    post = await proposed(world)
+    before = post.content
+    assert HOW in before
+    await world.ada.click(post, label=label)
+    await world.core.answer("Done.")
+    now = own(world, world.thread)[0]
+    assert labels(now) == SETTLED
+    assert now.content == before.replace(HOW, said)
+
+
+async def test_the_post_says_that_something_else_was_asked(world: World) -> None:
+    await proposed(world)
+    await world.ada.send(world.thread, "Something else?")
+    await world.core.answer("Done.")
+    now = own(world, world.thread)[0]
+    assert labels(now) == SETTLED
+    assert OVERTAKEN in now.content
+
+
+async def test_the_post_says_who_decided_on_the_web(world: World) -> None:
+    await proposed(world)
+    (turn,) = await world.core.store.turns(world.core.accepted[0].thread)
+    await world.adapter.settle(turn, approving(turn, yes=False, author=Author(id="zoe", name="Zoe @everyone"), place=WEB))
+    now = own(world, world.thread)[0]
+    assert labels(now) == SETTLED
+    assert "-# Declined by Zoe \\@everyone." in now.content
+
+
+async def test_a_post_that_was_deleted_is_not_posted_again(world: World) -> None:
+    post = await proposed(world)
+    await post.delete()
+    before = len(own(world, world.thread))
+    (turn,) = await world.core.store.turns(world.core.accepted[0].thread)
+    await world.adapter.settle(turn, world.core.accepted[0])
+    assert len(own(world, world.thread)) == before
+
+
+@pytest.mark.parametrize("command", ["new", "rewind"])
+async def test_what_waits_is_taken_back_by_a_command(world: World, command: str) -> None:
+    await proposed(world)
+    await world.ada.slash(world.thread, f"codeact {command}")
+    now = own(world, world.thread)[0]
+    assert labels(now) == SETTLED
+    assert TAKEN_BACK in now.content
 
 
 async def test_long_code_comes_as_a_file_too_below_the_post_with_the_buttons(world: World) -> None:

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import uuid
+from contextlib import aclosing
+from pathlib import Path
+
 import pytest
 
-from adapters.common.approvals import ANSWERED, VOID
-from codeact_bot.types import Access, Deed, Kind
+from adapters.common.approvals import ANSWERED, HOW, OVERTAKEN, TAKEN_BACK, VOID, approving
+from codeact_bot.store.mongo import MongoStore
+from codeact_bot.types import (
+    WEB,
+    Access,
+    Author,
+    Completion,
+    Deed,
+    Ending,
+    Execution,
+    Kind,
+    Proposal,
+    Query,
+    RunCode,
+    Status,
+    Step,
+    ThreadId,
+)
+from tests import openai_server
+from tests.slack import emulator, proxy
 from tests.slack.conftest import World, until
-from tests.slack.emulator import BOB, CHANNEL, labels, shown
+from tests.slack.emulator import BOB, BOT, CHANNEL, labels, shown
 from tests.slack.test_deeds import recorded, whispered
+from tests.slack.test_serve import answer_in, serving, tokens
 
 pytestmark = pytest.mark.needs("slack")
 
@@ -128,6 +151,123 @@ async def test_a_question_in_between_makes_the_button_say_that_it_is_void(world:
     await world.slack.press(post, "Approve")
     await whispered(world, VOID)
     assert [each.kind for each in world.core.accepted] == [Kind.QUESTION] * 2
+
+
+async def as_it_is(world: World, post: dict) -> dict:
+    (now,) = [each for each in await world.slack.messages(CHANNEL) if each["ts"] == post["ts"]]
+    return now
+
+
+SETTLED = ["Retry", "Show code", "Download notebook", "Fork from here"]
+
+
+@pytest.mark.parametrize(("label", "said"), [("Approve", "Approved by ann."), ("Decline", "Declined by ann.")])
+async def test_the_post_says_who_decided_and_its_buttons_are_gone(world: World, label: str, said: str) -> None:
+    _, post = await proposed(world)
+    assert HOW in shown(post)
+    await world.slack.press(post, label)
+    await accepted(world, 2)
+    await world.core.answer("Done.")
+    now = await as_it_is(world, post)
+    assert labels(now) == SETTLED
+    assert said in shown(now)
+    assert HOW not in shown(now)
+    for part in ("I multiply.", "print(6 * 7)", "May I run this code?"):
+        assert part in shown(now)
+    await world.slack.press(post, label)
+    await whispered(world, ANSWERED)
+
+
+async def test_the_post_says_that_something_else_was_asked(world: World) -> None:
+    ts, post = await proposed(world)
+    await world.slack.send("Something else?", thread=ts)
+    await accepted(world, 2)
+    await world.core.answer("Done.")
+    now = await as_it_is(world, post)
+    assert labels(now) == SETTLED
+    assert OVERTAKEN in shown(now)
+
+
+async def test_the_post_says_who_decided_on_the_web_once_slack_is_back(world: World) -> None:
+    _, post = await proposed(world)
+    (turn,) = await world.core.store.turns(world.core.accepted[0].thread)
+    world.proxy.faults["chat.update"] = [proxy.BROKEN, proxy.RATE_LIMITED]
+    await world.adapter.settle(turn, approving(turn, yes=False, author=Author(id="zoe", name="Zoe <!here>"), place=WEB))
+    now = await as_it_is(world, post)
+    assert labels(now) == SETTLED
+    assert "Declined by Zoe <!here>." in shown(now)
+    assert "<" not in now["text"]
+
+
+async def test_a_post_that_was_deleted_is_not_posted_again(world: World) -> None:
+    _, post = await proposed(world)
+    await world.adapter._wire.delete(CHANNEL, post["ts"])
+    before = len(await world.slack.posts())
+    (turn,) = await world.core.store.turns(world.core.accepted[0].thread)
+    await world.adapter.settle(turn, world.core.accepted[0])
+    assert len(await world.slack.posts()) == before
+
+
+async def test_buttons_of_a_further_post_go_too(world: World) -> None:
+    await world.ask("What is 6 times 7?")
+    thought = "\n\n".join(["word " * 20] * 14)
+    code = "\n".join(f"x{number} = {number}" for number in range(1_000))
+    notes = tuple("n" * 200 for _ in range(3))
+    run = Execution(status=Status.OK, notes=notes)
+    steps = [Step(index=number, completion=Completion(text=""), action=RunCode(thought="t" * 80, code="1"), execution=run) for number in range(9)]
+    action = Proposal(thought=thought, code=code)
+    steps.append(Step(index=9, completion=Completion(text=""), action=action))
+    await world.core.answer("May I? " * 300, steps, ending=Ending.APPROVAL, proposal=action.digest)
+    asking = [each for each in await world.slack.posts() if "Approve" in labels(each)]
+    assert len(asking) == 1
+    (turn,) = await world.core.store.turns(world.core.accepted[0].thread)
+    assert not turn.reply.endswith(asking[0]["ts"]), "its buttons are below a further post"
+    await world.slack.press(asking[0], "Approve")
+    await accepted(world, 2)
+    await world.core.answer("Done.")
+    now = await as_it_is(world, asking[0])
+    assert labels(now) == SETTLED
+    assert "Approved by ann." in shown(now)
+
+
+async def test_what_waits_is_taken_back_by_a_rewind(world: World) -> None:
+    _, post = await proposed(world)
+    await world.slack.command("rewind 1")
+    await whispered(world, "The next message begins anew")
+    now = await as_it_is(world, post)
+    assert labels(now) == SETTLED
+    assert TAKEN_BACK in shown(now)
+    await world.slack.press(post, "Approve")
+    await whispered(world, VOID)
+
+
+@pytest.mark.needs("mongo")
+@pytest.mark.timeout(300)
+async def test_a_worker_as_a_process_clears_a_post_that_was_answered_on_the_web(tmp_path: Path, mongo_url: str) -> None:
+    database = f"test-{uuid.uuid4().hex}"
+    chosen = {"CODEACT_SANDBOX": "process", "CODEACT_PROCESS_FOR_OTHERS": "true", "CODEACT_APPROVE": "code"}
+    chosen |= {"CODEACT_MONGO_URL": mongo_url, "CODEACT_DATABASE": database}
+    async with emulator.running(tmp_path) as slack, proxy.running(slack.address) as between, aclosing(await MongoStore.open(mongo_url, database)) as store:
+        with openai_server.running() as model:
+            async with serving(tmp_path, OPENAI_BASE_URL=model, **chosen, **tokens(between.address)):
+                await until(lambda: bool(between.sockets), 60)
+                await slack.send(f"<@{BOT}> What is 2 to the power of 100?")
+                post = await answer_in(slack, "May I run this code?")
+                asked = (await store.find(Query(ending=Ending.APPROVAL)))[0]
+                await store.push(approving(asked, yes=True, author=Author(id="zoe", name="Zoe"), place=WEB))
+
+                async def settled() -> bool:
+                    (now,) = [each for each in await slack.posts() if each["ts"] == post["ts"]]
+                    return labels(now) == SETTLED and "Approved by Zoe." in shown(now)
+
+                await until(settled, 60)
+                await until(lambda: _answered(store, asked.incoming.thread), 60)
+                assert len(await slack.posts()) == 1, "its answer is on the web alone"
+
+
+async def _answered(store: MongoStore, thread: ThreadId) -> bool:
+    turns = await store.turns(thread)
+    return len(turns) == 2 and turns[1].outcome is not None and openai_server.RESULT in turns[1].outcome.text
 
 
 async def test_long_code_comes_as_a_file_too(world: World) -> None:

@@ -59,6 +59,37 @@ async def test_code_waits_runs_after_a_yes_asks_again_and_does_not_run_after_a_n
 
 @pytest.mark.needs("mongo", "chromium")
 @pytest.mark.timeout(300)
+async def test_buttons_leave_every_open_page_and_stay_away_when_it_is_loaded_anew(world: World, page: Page) -> None:
+    async with world.site([FIRST, "It is 42.", FIRST, "Other."], approve=True) as service:
+        await page.goto(world.links[0])
+        await ask(page, "What is 6 times 7?")
+        await answers(page, 1)
+        other = await page.context.new_page()
+        await other.goto(page.url)
+        await other.get_by_role("button", name="Decline").wait_for()
+        await page.get_by_role("button", name="Approve").click()
+        await answers(other, 2)
+        for each in (page, other):
+            await expect(each.get_by_role("button", name="Approve")).to_have_count(0)
+            await expect(each.locator(".turn").nth(1).locator(".question")).to_contain_text("Approved: run this code.")
+            await expect(each.locator(".turn").nth(1).locator(".who strong")).to_have_text("Ada")
+        await ask(page, "Once more.")
+        await answers(other, 3)
+        await expect(other.get_by_role("button", name="Approve")).to_have_count(1)
+        await other.goto(f"{page.url}?at={(await other.locator('.turn').nth(2).get_attribute('data-turn'))}")
+        await expect(other.get_by_role("button", name="Approve")).to_have_count(1)
+        thread = (await world.store.threads(limit=1))[0].id
+        await service.accept(Incoming(id="elsewhere", thread=thread, author=BOB, text="And?"))
+        for each in (page, other):
+            await expect(each.locator(".answer").last).to_contain_text("Other.")
+            await expect(each.get_by_role("button", name="Decline")).to_have_count(0)
+            await each.reload()
+            await expect(each.locator(".answer").last).to_contain_text("Other.")
+            await expect(each.get_by_role("button", name="Decline")).to_have_count(0)
+
+
+@pytest.mark.needs("mongo", "chromium")
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 async def test_the_page_that_asks_can_be_used_by_everybody(world: World, browser: Browser, colours: str, width: int) -> None:
