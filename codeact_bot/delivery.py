@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from types import TracebackType
 
+from codeact_bot.agent.execution import cancelled
 from codeact_bot.audit import Recorder, ended, turn_entries
 from codeact_bot.errors import CodeactError
 from codeact_bot.ports import ChatAdapter, Observer, Reply, Store
@@ -79,8 +80,7 @@ class Deliveries:
         except Exception:
             log.exception("Delivering an answer failed", extra={"action": "deliver", "turn": turn.id})
         finally:
-            showing.cancel()
-            await asyncio.wait([showing])
+            await cancelled(showing)
 
     async def _look(self) -> None:
         while True:

@@ -76,7 +76,13 @@ class Glimpses:
         )
 
     async def work(self) -> None:
-        """Write what is to be seen of steps that last, for ever."""
+        """Write what is to be seen of steps that last, for ever; a fault of ours ends it, and the turn goes on unseen."""
+        try:
+            await self._write()
+        except Exception:
+            log.exception("Others do not see what turn %s does", self._turn.id, extra={"action": "glimpse", "turn": self._turn.id})
+
+    async def _write(self) -> None:
         before, written = self.caught(), None
         while True:
             await asyncio.sleep(EVERY)

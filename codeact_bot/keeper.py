@@ -63,19 +63,23 @@ class Keeper:
         while self._wanted and self._session.started:
             self._wanted = False
             try:
-                await self._save()
-            except FileRefused as error:
-                self._session.kept(())
-                await self._tell(NOT_KEPT.format(error))
-            except StoreUnavailable as error:
-                log.warning("The state of %s is not saved yet: %s", self._lease.thread, error, extra={"action": "keep"})
-                await self._later()
-            except (LeaseLost, SandboxLost) as error:
-                log.info("The state of %s was not saved: %s", self._lease.thread, error, extra={"action": "keep"})
-            except CodeactError as error:
-                log.error("The state of %s was not saved: %s", self._lease.thread, error, extra={"action": "keep"})
+                await self._attempt()
             except Exception:
                 log.exception("Saving the state of %s failed", self._lease.thread, extra={"action": "keep"})
+
+    async def _attempt(self) -> None:
+        try:
+            await self._save()
+        except FileRefused as error:
+            self._session.kept(())
+            await self._tell(NOT_KEPT.format(error))
+        except StoreUnavailable as error:
+            log.warning("The state of %s is not saved yet: %s", self._lease.thread, error, extra={"action": "keep"})
+            await self._later()
+        except (LeaseLost, SandboxLost) as error:
+            log.info("The state of %s was not saved: %s", self._lease.thread, error, extra={"action": "keep"})
+        except CodeactError as error:
+            log.error("The state of %s was not saved: %s", self._lease.thread, error, extra={"action": "keep"})
 
     async def _later(self) -> None:
         """Save again in a while, unless that was tried too often."""

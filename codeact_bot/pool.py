@@ -58,6 +58,8 @@ class Pool:
                     self._ready.append(await self._sandbox.start("pool"))
         except CodeactError as error:
             log.warning("Could not fill the pool of sandboxes: %s", error, extra={"action": "pool"})
+        except Exception:
+            log.exception("Filling the pool of sandboxes failed", extra={"action": "pool"})
 
     async def aclose(self) -> None:
         """Remove all unused sandboxes."""

@@ -275,7 +275,9 @@ class Service:
             nonlocal lost
             try:
                 await self._renew(lease, stop)
-            except CodeactError:
+            except Exception as error:
+                if not isinstance(error, CodeactError):
+                    log.exception("Renewing a lease failed", extra={"action": "renew", "conversation": lease.thread})
                 lost = True
                 body.cancel()
 

@@ -20,11 +20,14 @@ class Counting(MemoryStore):
         super().__init__()
         self.written: list[Glimpse] = []
         self.failing = 0
+        self.mistaken = False
 
     async def save_glimpse(self, lease: Lease, turn_id: str, glimpse: Glimpse) -> bool:
         if self.failing:
             self.failing -= 1
             raise StoreUnavailable("The database does not answer.")
+        if self.mistaken:
+            raise KeyError("a mistake")
         self.written.append(glimpse)
         return await super().save_glimpse(lease, turn_id, glimpse)
 
@@ -85,3 +88,23 @@ async def test_a_step_that_lasts_is_written_when_there_is_news_and_bounded() -> 
         assert (last.running, last.output[-7:], last.cut) == (True, "the end", 10_007 - glimpses.TAIL)
         assert max(map(len, (last.output, last.thought, *last.notices))) <= glimpses.TAIL
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("glimpses")] == []
+
+
+async def test_a_fault_of_ours_ends_what_others_see_and_not_the_turn(caplog: pytest.LogCaptureFixture) -> None:
+    store, shown = Counting(), list[Event]()
+    lease, turn = await begun(store)
+    store.mistaken = True
+
+    async def show(event: Event) -> None:
+        shown.append(event)
+
+    async with glimpses.seen(store, lease, turn, show) as seen:
+        await seen(Thought(text="Let me see."))
+        async with asyncio.timeout(30):
+            while "a mistake" not in caplog.text:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.2)
+        await seen(Thought(text="I see."))
+    assert caplog.text.count("Traceback") == 1, "a mistake is made once, and not twice a second"
+    assert len(shown) == 2
+    assert f"Others do not see what turn {turn.id} does" in caplog.text

@@ -56,6 +56,7 @@ class Shaky(MemoryStore):
         super().__init__()
         self.failures = {}
         self.stolen = False
+        self.mistaken = False
         self.calls = []
 
     def _try(self, name):
@@ -83,6 +84,8 @@ class Shaky(MemoryStore):
     async def stop_asked(self, lease):
         if self.stolen:
             raise LeaseLost("Another worker has it.")
+        if self.mistaken:
+            raise KeyError("a mistake")
         return await super().stop_asked(lease)
 
     async def save_snapshot(self, lease, snapshot):
@@ -282,6 +285,20 @@ async def test_a_lost_lease_ends_the_work_and_writes_nothing_more(store, chat, c
     assert chat.posts[0].closed
     assert not chat.delivered
     assert await store.turns(ONE) == []
+
+
+async def test_a_lease_that_a_fault_of_ours_keeps_from_being_renewed_is_given_up_and_not_overstayed(store, chat, caplog):
+    async with working(store, chat, [code("while True: pass"), "Never."]) as service:
+        await service.accept(message("a"))
+        await chat.until(lambda: CodeStarted in chat.kinds("a"))
+        store.calls.clear()
+        store.mistaken = True
+        async with asyncio.timeout(SOON):
+            while "another worker goes on" not in caplog.text:
+                await asyncio.sleep(0.05)
+        calls = set(store.calls)
+    assert not calls & {"save_step", "end_turn", "release"}
+    assert "a mistake" in caplog.text
 
 
 async def test_a_worker_may_claim_a_thread_again_whose_lease_it_has_lost_and_is_about_to_let_go(store, chat, caplog, monkeypatch):

@@ -24,7 +24,7 @@ class Counting(ProcessSandbox):
         super().__init__(isolation="plain")
         self.sessions = []
         self.labels = []
-        self.broken = False
+        self.broken = self.mistaken = False
         self.doomed = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -34,6 +34,8 @@ class Counting(ProcessSandbox):
         await self.gate.wait()
         if self.broken:
             raise SandboxUnavailable("There is no sandbox today. Come back tomorrow.")
+        if self.mistaken:
+            raise KeyError("a mistake")
         session = await super().start(label)
         self.sessions.append(session)
         if self.doomed:
@@ -202,3 +204,16 @@ async def test_a_sandbox_that_is_taken_away_while_it_starts_is_followed_by_anoth
         execution = await run(sessions.of(ONE), "print(kept)")
         assert (execution.status, execution.output) == (Status.OK, "42\n")
         assert len(sandbox.sessions) == 4
+
+
+async def test_a_fault_of_ours_while_the_pool_fills_is_logged_and_the_next_sandbox_is_started_all_the_same(sandbox, caplog):
+    pool = Pool(sandbox, 1)
+    sandbox.mistaken = True
+    pool.fill()
+    await pool.filled()
+    assert "a mistake" in caplog.text
+    sandbox.mistaken = False
+    assert (await pool.take("a")).alive
+    await pool.filled()
+    await asyncio.gather(*(session.aclose() for session in sandbox.sessions))
+    await pool.aclose()

@@ -22,6 +22,7 @@ from adapters.console.commands import Commands, Desk
 from adapters.console.keyboard import Keyboard, Line
 from adapters.console.reply import ConsoleReply
 from adapters.render import size_text
+from codeact_bot.errors import CodeactError
 from codeact_bot.ports import Inbox
 from codeact_bot.types import Author, Check, Deed, Incoming, Kind, ThreadId, Turn
 
@@ -193,9 +194,12 @@ class ConsoleAdapter:
 
     async def _stop(self, inbox: Inbox, press: int) -> None:
         """Stop what runs; who did is recorded at the first press."""
-        await inbox.stop(self.thread)
-        if press == 1:
-            await record(self._desk, Deed.STOPPED, self._author, thread=self.thread)
+        try:
+            await inbox.stop(self.thread)
+            if press == 1:
+                await record(self._desk, Deed.STOPPED, self._author, thread=self.thread)
+        except CodeactError as error:
+            self._console.print(blocks.note(str(error), "yellow"))
 
     @asynccontextmanager
     async def _interruptible(self, inbox: Inbox) -> AsyncIterator[None]:

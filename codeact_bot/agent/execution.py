@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -11,6 +12,8 @@ from codeact_bot.errors import ImageUnavailable, ProtocolViolated, SandboxLost, 
 from codeact_bot.ports import Session
 from codeact_bot.redaction import Redactor
 from codeact_bot.types import Bounds, Event, Execution, Output, Status, Step
+
+log = logging.getLogger(__name__)
 
 Save = Callable[[Step], Awaitable[None]]
 """Keeps a step, open or closed."""
@@ -63,7 +66,10 @@ async def first(task: asyncio.Task[Any], event: Coroutine[Any, Any, Any], second
 
 
 async def cancelled(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait until it is over."""
-    if not task.done():
-        task.cancel()
-        await asyncio.wait([task])
+    """Cancel a task and wait until it is over; what it fails with instead is logged, since nobody asks any more."""
+    if task.done():
+        return
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.info("The end of cancelled work failed: %s", error, extra={"action": "end"})

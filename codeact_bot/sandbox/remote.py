@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
@@ -22,6 +23,9 @@ from codeact_bot.types import Bounds, Execution, File, Snapshot
 __all__ = ["RemoteSession", "Startup", "worker_command"]
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
 PATIENCE = 5.0
 """Seconds beyond a request's own limit after which a silent worker counts as lost."""
 STATE_SECONDS = 60.0
@@ -76,7 +80,7 @@ class RemoteSession:
     async def run(self, code: str, *, seconds: float, bounds: Bounds, printed: Printed) -> Execution:
         """Run a block to its end or for `seconds`; whatever it does is a result. A dead sandbox gives status `lost`."""
         collector = Collector(bounds, printed)
-        task = asyncio.create_task(self._run(code, seconds, bounds, collector))
+        task = _begun(self._run(code, seconds, bounds, collector))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -235,9 +239,7 @@ class RemoteSession:
 
     async def _whole(self, work: Coroutine[object, object, T]) -> T:
         """Let work that is cancelled go on to its end, so that no answer is left unread; a violation closes the channel."""
-        task = asyncio.create_task(self._guard(work))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who was cancelled does not ask any more
-        return await asyncio.shield(task)
+        return await asyncio.shield(_begun(self._guard(work)))
 
     async def _guard(self, work: Coroutine[object, object, T]) -> T:
         try:
@@ -276,6 +278,9 @@ class RemoteSession:
             raise SandboxLost("The sandbox is gone: its worker ended.")
         except (SandboxLost, ProtocolViolated) as exc:
             await self._fail(exc)
+        except Exception as exc:
+            log.exception("Reading from a sandbox failed", extra={"action": "sandbox"})
+            await self._fail(SandboxLost(f"The sandbox is gone: what it says cannot be read: {exc}."))
 
     async def _fail(self, failure: Exception) -> None:
         """Close the channel, and tell everyone who waits."""
@@ -286,3 +291,10 @@ class RemoteSession:
             for answers in self._waiting.values():
                 answers.end(failure)
         await self._channel.aclose()
+
+
+def _begun(work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+    """Begin work that goes on to its end without its caller; who was cancelled does not ask any more what it failed with."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from adapters.console import Line
-from codeact_bot.errors import FileRefused
+from codeact_bot.errors import FileRefused, StoreUnavailable
 from codeact_bot.ports import ChatAdapter, Reply
 from codeact_bot.types import (
     Answer,
@@ -147,6 +147,7 @@ class Stage:
     def __init__(self, play: Play) -> None:
         self.accepted: list[Incoming] = []
         self.stopped = asyncio.Event()
+        self.away = False
         self.ready = asyncio.Event()
         self.ready.set()
         self.done: list[Turn] = []
@@ -171,6 +172,8 @@ class Stage:
 
     async def stop(self, thread: ThreadId) -> None:
         self.stopped.set()
+        if self.away:
+            raise StoreUnavailable("The database does not answer.")
 
     async def _turn(self, incoming: Incoming) -> None:
         assert self.adapter is not None

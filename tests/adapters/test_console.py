@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -297,3 +298,16 @@ def test_large_pictures_are_sent_in_chunks() -> None:
     drawing = images.sequence(stage.PNG + b"\0" * 9000, images.Protocol.KITTY, 80)
     assert drawing is not None
     assert [part.partition(";")[0][-3:] for part in drawing.split("\x1b_G")[1:]] == ["m=1", "m=1", "m=0"]
+
+
+async def test_a_stop_that_the_database_does_not_take_is_said(tmp_path: Path) -> None:
+    async def play(core: stage.Stage, turn: stage.Turn, reply: stage.Reply) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await core.stopped.wait()
+        await reply.show(stage.ended(turn, [], "Done."))
+
+    chat = Played(tmp_path, play)
+    chat.core.away = True
+    text = await chat.lines("first")
+    assert "The database does not answer." in text
+    assert "Done." in text

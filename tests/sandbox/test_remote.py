@@ -46,6 +46,16 @@ class Hostile:
         self.closed = True
 
 
+class Broken(Hostile):
+    """A channel that fails where its end would be."""
+
+    async def receive(self) -> bytes:
+        """Return the next answer."""
+        if data := await super().receive():
+            return data
+        raise KeyError("a mistake")
+
+
 def done(result: object = RESULT, body: bytes | None = None, **fields: object) -> Answer:
     """Answer with a `done` frame in which some things are not as they should be."""
     content = json.dumps(result).encode() if body is None else body
@@ -286,3 +296,12 @@ async def test_file_without_bytes_is_refused() -> None:
         await session.put(File(name="a", size=1, digest=""))
     await session.put(File.of("a", b"x"))
     await session.aclose()
+
+
+async def test_a_channel_that_fails_in_a_way_of_its_own_ends_the_session(caplog: pytest.LogCaptureFixture) -> None:
+    channel = Broken(lambda frame: b"")
+    session = await RemoteSession.open(channel)
+    execution = await session.run("1", seconds=5, bounds=BOUNDS, printed=ignore)
+    assert execution.status is Status.LOST
+    assert (session.alive, channel.closed) == (False, True)
+    assert "a mistake" in caplog.text
