@@ -19,12 +19,14 @@ from adapters.common.pace import Pace, PlatformDown, TryLater
 from adapters.common.patience import patient
 from adapters.slack.budget import Budget
 from adapters.slack.deeds import Hand
+from adapters.slack.faults import WRONG_TOKEN_CODES, error_of, heeding
 from adapters.slack.hearing import Ear
 from adapters.slack.listeners import bolt_app
 from adapters.slack.places import PREFIX
 from adapters.slack.reply import EVERY, SlackReply
 from adapters.slack.settling import settle
-from adapters.slack.wire import WRONG_TOKEN_CODES, Wire, error_of, heeding
+from adapters.slack.slash import Commands
+from adapters.slack.wire import Wire
 from codeact_bot.errors import ConfigurationInvalid
 from codeact_bot.ports import Desk, Inbox, Reply
 from codeact_bot.types import Access, Check, Incoming, Turn
@@ -71,7 +73,7 @@ class SlackAdapter:
         try:
             ear = self._ear = Ear(self._wire, Counter(inbox, self._desk), self._access, await self._who_am_i())
             try:
-                app = bolt_app(self._wire.client, self._secret, ear, Hand(ear), self._wire)
+                app = bolt_app(self._wire.client, self._secret, ear, Hand(ear), Commands(ear), self._wire)
                 async with self._socket(app) if self._app_token else self._server(app):
                     await asyncio.Event().wait()
             finally:

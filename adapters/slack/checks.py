@@ -7,8 +7,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.common.pace import PlatformDown, TryLater
 from adapters.common.reply import Refused
+from adapters.slack.faults import error_of, heeding
 from adapters.slack.manifest import SCOPES
-from adapters.slack.wire import error_of, heeding
 from codeact_bot.types import Check
 
 SECONDS = 10

@@ -9,24 +9,26 @@ from adapters.common.forks import elsewhere
 from adapters.common.neutral import slack_text
 from adapters.common.pace import PlatformDown, TryLater
 from adapters.common.reply import Refused
+from adapters.slack.caller import Caller
 from adapters.slack.markdown import Block, rich
 from adapters.slack.pages import Post
 from adapters.slack.places import Reference, place_of
 from adapters.slack.wire import Wire
-from codeact_bot.types import Author, Fork, Turn
+from codeact_bot.types import Fork, Turn
 
 log = logging.getLogger(__name__)
 
 
-async def fork(wire: Wire, counter: Counter, turn: Turn, *, user: str, team: str, channel: str) -> str:
+async def fork(wire: Wire, counter: Counter, turn: Turn, caller: Caller) -> str:
     """Fork right after a turn, post where it goes on, and return a sentence for the person. Raises PlatformDown, Refused, TryLater."""
-    made = await counter.fork(turn, Author(id=user, name=user))
+    made = await counter.fork(turn, caller.author)
     if isinstance(made, str):
         return made
     found = Reference.parse(turn.reply)
-    root = await wire.post(channel, "", _post(await wire.name(user), made, turn, await _link(wire, found.channel, found.message) if found else ""))
-    await counter.desk.move(place_of(team, channel, root), made.thread)
-    address = await _link(wire, channel, root)
+    source = await _link(wire, found.channel, found.message) if found else ""
+    root = await wire.post(caller.channel, "", _post(await wire.name(caller.user), made, turn, source))
+    await counter.desk.move(place_of(caller.team, caller.channel, root), made.thread)
+    address = await _link(wire, caller.channel, root)
     return f"The fork goes on in [a thread of its own]({address})." if address else "The fork goes on in a thread of its own."
 
 

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from adapters.common.access import REFUSED_ASK, REFUSED_STEER, may_ask, may_steer
 from adapters.common.approvals import ANSWERED, EARLY, approving, meant, verdict
 from adapters.common.commands import help_text, is_stop
 from adapters.common.counter import Counter, Question, waited
-from adapters.common.files import free_name
-from adapters.common.pace import PlatformDown, TryLater
 from adapters.common.patience import patient
-from adapters.common.reply import Refused
 from adapters.common.schedules import Schedules, wish
 from adapters.common.told import Told
-from adapters.render import size_text
+from adapters.slack.heard import Heard
 from adapters.slack.markdown import blocks
 from adapters.slack.orders import order
 from adapters.slack.pages import Post, actions, button, note
 from adapters.slack.people import plain, visitor
-from adapters.slack.places import Reference, Spot, Way, message_id, place_of, time_of
+from adapters.slack.places import Reference, Spot, message_id, time_of
+from adapters.slack.uploads import download
 from adapters.slack.wire import Wire
 from codeact_bot.errors import ScheduleNotFound, ScheduleRefused
-from codeact_bot.types import Access, Author, Bounds, File, Incoming, ThreadId, Turn
+from codeact_bot.types import Access, Author, Incoming, ThreadId, Turn
 
 log = logging.getLogger(__name__)
 
@@ -37,48 +35,6 @@ SPOKEN = {None, "file_share", "thread_broadcast"}
 """Kinds of messages that people write."""
 TOMBSTONE = "tombstone"
 """What Slack leaves of a deleted message that has a thread: a change of it, not a deletion."""
-LIMIT = Bounds().file_bytes
-ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """A message as Slack announces it."""
-
-    team: str
-    channel: str
-    ts: str
-    thread: str
-    """Time stamp of the thread's first message; empty at the top of a channel or direct message."""
-    user: str
-    text: str
-    files: tuple[dict[str, Any], ...] = ()
-    direct: bool = False
-
-    @classmethod
-    def of(cls, event: dict[str, Any], team: str) -> Heard:
-        """Read an event, or a message inside one."""
-        channel = str(event["channel"])
-        return cls(
-            team=team,
-            channel=channel,
-            ts=str(event["ts"]),
-            thread=str(event.get("thread_ts") or ""),
-            user=str(event.get("user") or ""),
-            text=str(event.get("text") or ""),
-            files=tuple(event.get("files") or ()),
-            direct=channel.startswith("D") or event.get("channel_type") == "im",
-        )
-
-    @property
-    def spot(self) -> Spot:
-        """Where the answer goes: the message's thread, one that it begins, or the top of the direct message."""
-        return Spot(way=Way.HERE, channel=self.channel, thread=self.thread or ("" if self.direct else self.ts), message=self.ts)
-
-    @property
-    def place(self) -> str:
-        """Where the conversation goes on."""
-        return place_of(self.team, self.channel, self.spot.thread)
 
 
 class Ear:
@@ -189,7 +145,7 @@ class Ear:
 
     async def ask(self, heard: Heard, asker: str, text: str, name: str) -> Incoming | None:
         """Hand a message in as a question of somebody; sentences on files that were refused go below it."""
-        files, refused = await self._download(heard.files)
+        files, refused = await download(self.wire, heard.files)
         incoming = Incoming(
             id=name,
             thread=await self.counter.begin(heard.place),
@@ -281,41 +237,6 @@ class Ear:
     def help(self) -> Post:
         """Say what the bot can do."""
         return Post(blocks=tuple(blocks(help_text("mention me"))), text="I answer questions by writing and running Python.")
-
-    async def _download(self, attached: tuple[dict[str, Any], ...]) -> tuple[tuple[File, ...], list[str]]:
-        """Fetch attachments; returns them, and a sentence for each that could not be taken."""
-        files: list[File] = []
-        refused: list[str] = []
-        for each in attached:
-            name = free_name(str(each.get("name") or "file"), [file.name for file in files])
-            data = await self._fetch(each)
-            if data is None:
-                refused.append(f"I could not fetch `{name}` from Slack: send it again, please.")
-            elif max(len(data), int(each.get("size") or 0)) > LIMIT:
-                size = size_text(int(each.get("size") or len(data)))
-                refused.append(f"`{name}` is {size}, and I take files up to {size_text(LIMIT)}: send a smaller part.")
-            else:
-                files.append(File.of(name, data))
-        return tuple(files), refused
-
-    async def _fetch(self, attached: dict[str, Any]) -> bytes | None:
-        """Return an attachment's bytes, none for one that is too large; None where Slack does not give them after several attempts."""
-        address = attached.get("url_private_download") or attached.get("url_private")
-        if not address:
-            return None
-        if int(attached.get("size") or 0) > LIMIT:
-            return b""
-        for attempt in range(ATTEMPTS):
-            try:
-                return await self.wire.download(str(address), LIMIT)
-            except Refused as error:
-                log.warning("Slack does not give the file %s: %s. The app needs the scope files:read.", attached.get("id"), error)
-                return None
-            except (PlatformDown, TryLater) as error:
-                log.warning("Could not fetch the file %s: %s", attached.get("id"), error)
-                await asyncio.sleep(attempt)
-        return None
-
 
 def edited(incoming: Incoming, text: str, event: dict[str, Any]) -> Incoming:
     """Return a question with the text it has after an edit, under a name of its own."""

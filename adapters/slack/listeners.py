@@ -10,8 +10,10 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.deeds import Caller, Hand
+from adapters.slack.caller import Caller
+from adapters.slack.deeds import Hand
 from adapters.slack.hearing import Ear
+from adapters.slack.slash import Commands
 from adapters.slack.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ Next = Callable[[], Awaitable[Any]]
 Ack = Callable[[], Awaitable[Any]]
 
 
-def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wire) -> AsyncApp:
+def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, commands: Commands, wire: Wire) -> AsyncApp:
     """Make the app. Bolt acknowledges an event before its listener runs, so messages are taken in by listener middleware, which runs before that.
 
     Where the store is away, the middleware raises, nothing is acknowledged, and Slack sends the event again.
@@ -73,7 +75,7 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, wire: Wi
         caller = Caller(
             user=str(body["user_id"]), team=str(body["team_id"]), channel=str(body["channel_id"]), thread="", trigger=str(body["trigger_id"])
         )
-        await hand.attend(caller, lambda: hand.command(caller, str(body.get("text") or "")))
+        await hand.attend(caller, lambda: commands.do(caller, str(body.get("text") or "")))
         await ack()
 
     @app.shortcut("codeact_run")

@@ -273,7 +273,7 @@ async def test_files_and_pictures_arrive_with_the_answer(world: World) -> None:
 
 
 async def test_a_file_that_is_too_large_gets_a_sentence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.slack.hearing.LIMIT", 10)
+    monkeypatch.setattr("adapters.slack.uploads.LIMIT", 10)
     await world.slack.attach(f"<@{BOT}> sum it", "sales.csv", b"x" * 11)
     await until(lambda: bool(world.core.accepted))
 
