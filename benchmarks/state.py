@@ -24,9 +24,10 @@ from codeact_bot.sandbox.docker import OWNER, DockerSandbox
 from codeact_bot.sandbox.owner import myself
 from codeact_bot.sandbox.process import ProcessSandbox
 from codeact_bot.service import POLL_SECONDS
-from codeact_bot.sessions import Sessions, ThreadSession
+from codeact_bot.sessions import Sessions
 from codeact_bot.store.embedded import EmbeddedMongo
 from codeact_bot.store.mongo import MongoStore
+from codeact_bot.thread_session import ThreadSession
 from codeact_bot.types import Author, Bounds, Incoming, Lease, Resources, Status, ThreadId
 from tests.parts import IMAGE
 

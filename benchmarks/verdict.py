@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from codeact_bot.errors import ThreadNotFound
-from codeact_bot.sessions import STATE_BEHIND, STATE_LOST
 from codeact_bot.store.mongo import MongoStore
+from codeact_bot.thread_session import STATE_BEHIND, STATE_LOST
 from codeact_bot.types import Ending, Status, ThreadId, Turn
 from tests.slack.emulator import CHANNEL, TEAM, Emulator, shown
 

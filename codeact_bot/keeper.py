@@ -9,7 +9,7 @@ from types import TracebackType
 
 from codeact_bot.errors import CodeactError, FileRefused, LeaseLost, SandboxLost, StoreUnavailable
 from codeact_bot.ports import Observer, Store
-from codeact_bot.sessions import ThreadSession
+from codeact_bot.thread_session import ThreadSession
 from codeact_bot.types import Activity, Event, Lease, Notice, Snapshot, Work
 
 log = logging.getLogger(__name__)

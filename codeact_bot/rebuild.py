@@ -10,7 +10,7 @@ from codeact_bot.agent.replay import Replay, plan
 from codeact_bot.keeper import Keeper
 from codeact_bot.patience import Patience
 from codeact_bot.ports import Store
-from codeact_bot.sessions import ThreadSession
+from codeact_bot.thread_session import ThreadSession
 from codeact_bot.types import Ending, File, Notice, Outcome, Snapshot, Turn
 
 NOTHING = "No code of this conversation has run well yet, so there is nothing to rebuild."

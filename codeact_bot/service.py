@@ -26,7 +26,8 @@ from codeact_bot.patience import Patience, giving_way, to_the_end
 from codeact_bot.ports import UNOBSERVED, ChatAdapter, Observer, Reply, Store, Tell
 from codeact_bot.rebuild import Rebuild, told
 from codeact_bot.redaction import MARK
-from codeact_bot.sessions import Sessions, ThreadSession
+from codeact_bot.sessions import Sessions
+from codeact_bot.thread_session import ThreadSession
 from codeact_bot.types import Activity, Ending, Fire, Incoming, Kind, Lease, Notice, Outcome, Step, ThreadId, Turn, Work, step_mark
 
 log = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from codeact_bot.audit import turn_entries
-from codeact_bot.sessions import STATE_BEHIND, STATE_LOST
 from codeact_bot.store.mongo import MongoStore
+from codeact_bot.thread_session import STATE_BEHIND, STATE_LOST
 from codeact_bot.types import Ending, Status, Trail, Turn, step_mark
 from codeact_bot.verify import verify
 from tests import guards, openai_server

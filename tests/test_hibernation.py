@@ -14,8 +14,8 @@ from codeact_bot.ports import Sandbox
 from codeact_bot.sandbox.docker import DockerSandbox
 from codeact_bot.sandbox.process import ProcessSandbox
 from codeact_bot.service import Service
-from codeact_bot.sessions import STATE_LOST, ThreadSession
 from codeact_bot.store.mongo import MongoStore
+from codeact_bot.thread_session import STATE_LOST, ThreadSession
 from codeact_bot.types import Execution, Resources
 from tests.test_service import ONE, Chat, code, message, working
 

@@ -13,8 +13,8 @@ import pytest
 
 from codeact_bot.sandbox import docker
 from codeact_bot.sandbox.docker import DockerSandbox
-from codeact_bot.sessions import GONE_KEPT
 from codeact_bot.store.memory import MemoryStore
+from codeact_bot.thread_session import GONE_KEPT
 from codeact_bot.types import CodeStarted, Ending, Execution, Output, Status, Turn
 from tests import engine
 from tests.engine import Engine

@@ -12,10 +12,10 @@ from codeact_bot.desk import StoreDesk
 from codeact_bot.errors import FileRefused
 from codeact_bot.export import export
 from codeact_bot.sandbox.docker import DockerSandbox
-from codeact_bot.sessions import KILLED, STATE_BEHIND, STATE_LOST
 from codeact_bot.store import records
 from codeact_bot.store.memory import MemoryStore
 from codeact_bot.store.mongo import MongoStore
+from codeact_bot.thread_session import KILLED, STATE_BEHIND, STATE_LOST
 from codeact_bot.types import CodeStarted, Completion, Ending, File, Kind, Limits, Notice, RunCode, Status, Step, StepDone
 from tests.test_service import ANN, ONE, Chat, Incoming, Shaky, code, message, working
 

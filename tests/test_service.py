@@ -15,8 +15,9 @@ from codeact_bot.model.scripted import ScriptedModel
 from codeact_bot.patience import NO_STORE
 from codeact_bot.sandbox.process import ProcessSandbox
 from codeact_bot.service import Service
-from codeact_bot.sessions import STATE_LOST, Sessions
+from codeact_bot.sessions import Sessions
 from codeact_bot.store.memory import MemoryStore
+from codeact_bot.thread_session import STATE_LOST
 from codeact_bot.types import (
     Author,
     CodeStarted,

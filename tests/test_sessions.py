@@ -10,8 +10,9 @@ import pytest
 from codeact_bot.errors import SandboxUnavailable
 from codeact_bot.pool import Pool
 from codeact_bot.sandbox.process import ProcessSandbox
-from codeact_bot.sessions import GONE_KEPT, Sessions
+from codeact_bot.sessions import Sessions
 from codeact_bot.store.memory import MemoryStore
+from codeact_bot.thread_session import GONE_KEPT
 from codeact_bot.types import Author, Bounds, File, Incoming, Status, ThreadId
 
 ONE, TWO = ThreadId("test:1"), ThreadId("test:2")

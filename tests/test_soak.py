@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.verdict import Verdict, check_counts, check_posts, check_turns
-from codeact_bot.sessions import STATE_BEHIND
+from codeact_bot.thread_session import STATE_BEHIND
 from codeact_bot.types import Author, Completion, Ending, Execution, Incoming, Outcome, RunCode, Status, Step, ThreadId, Turn, now
 
 ROOT = Path(__file__).parents[1]

@@ -2,7 +2,7 @@
 
 from adapters.console.adapter import ConsoleAdapter
 from adapters.console.blocks import About
-from adapters.console.commands import Desk
+from adapters.console.desk import Desk
 from adapters.console.foot import Foot
 from adapters.console.keyboard import Line
 

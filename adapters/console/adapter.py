@@ -18,7 +18,8 @@ from adapters.common.approvals import ANSWERED, approving
 from adapters.common.rebuilds import TEXT
 from adapters.common.recording import record
 from adapters.console import blocks, images
-from adapters.console.commands import Commands, Desk
+from adapters.console.commands import Commands
+from adapters.console.desk import Desk
 from adapters.console.keyboard import Keyboard, Line
 from adapters.console.reply import ConsoleReply
 from adapters.render import size_text

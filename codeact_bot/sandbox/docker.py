@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 from docker import APIClient
 from docker.errors import APIError, DockerException, NotFound
-from docker.types import LogConfig, Ulimit
 
 from codeact_bot.errors import ImageUnavailable, ProtocolViolated, SandboxLost
 from codeact_bot.ports import Progress, Session
 from codeact_bot.sandbox import engine, image, owner
 from codeact_bot.sandbox.attach import DockerChannel
+from codeact_bot.sandbox.hardening import hardened
 from codeact_bot.sandbox.remote import RemoteSession, Startup, worker_command
 from codeact_bot.types import Check, Preparing, Resources
 
@@ -33,12 +33,6 @@ log = logging.getLogger(__name__)
 LABEL = "codeact-bot"
 OWNER = "codeact-bot.owner"
 THREAD = "codeact-bot.thread"
-USER = 1000
-"""User and group id of the code."""
-TMP = 64 * 1024 * 1024
-"""Bytes of /tmp, and of each volume that the image declares, which would be unbounded otherwise."""
-GVISOR_THREADS = 192
-"""Threads that gVisor's own kernel may have in a container, on top of the code's; about 40 were counted in an idle one."""
 THREADS = 16
 """Containers that are started or removed at once."""
 RESTART = 10.0
@@ -47,14 +41,6 @@ AGAIN = 0.25
 """Seconds between attempts meanwhile."""
 FORGOTTEN = 3600
 """Seconds after which a container that never started counts as left behind, whoever made it."""
-ENVIRONMENT = {
-    "HOME": "/work",
-    "LANG": "C.UTF-8",
-    "MPLBACKEND": "Agg",
-    "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
 
 
 class DockerSandbox:
@@ -180,40 +166,17 @@ class DockerSandbox:
             self._remove(container)
 
     def _container(self, client: APIClient, label: str) -> dict[str, Any]:
+        gvisor = "runsc" in (self._runtime or self._default_runtime)
         return {
+            **hardened(client, self._resources, volumes=self._volumes, runtime=self._runtime, gvisor=gvisor),
             "image": self.image,
             "entrypoint": worker_command(),
             "command": [],
-            "user": f"{USER}:{USER}",
-            "working_dir": "/work",
-            "hostname": "sandbox",
-            "environment": ENVIRONMENT,
             "labels": {LABEL: "sandbox", OWNER: self._mark(), THREAD: label},
             "stdin_open": True,
             "stop_signal": "SIGKILL",  # an engine that stops need not wait for what is never going to leave by itself
             "healthcheck": {"test": ["NONE"]},
-            "host_config": self._hardening(client),
         }
-
-    def _hardening(self, client: APIClient) -> dict[str, Any]:
-        given = self._resources
-        scratch = {"/work": given.disk, "/tmp": TMP, **dict.fromkeys(self._volumes, TMP)}  # noqa: S108
-        return client.create_host_config(
-            network_mode="none",
-            read_only=True,
-            tmpfs={path: f"rw,nosuid,nodev,size={size},mode=0700,uid={USER},gid={USER}" for path, size in scratch.items()},
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            mem_limit=given.memory,
-            memswap_limit=given.memory,
-            nano_cpus=int(given.cpus * 1e9),
-            pids_limit=given.processes + (GVISOR_THREADS if "runsc" in (self._runtime or self._default_runtime) else 0),
-            ulimits=[Ulimit(name="nofile", soft=given.open_files, hard=given.open_files), Ulimit(name="core", soft=0, hard=0)],
-            log_config=LogConfig(type=LogConfig.types.NONE),
-            ipc_mode="private",
-            runtime=self._runtime,
-            auto_remove=True,
-        )
 
     async def _clear(self, container: str) -> None:
         """Remove a container; where the engine does not let that be, it is done with the next reaping."""
