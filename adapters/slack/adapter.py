@@ -19,6 +19,7 @@ from adapters.common.pace import Pace, PlatformDown, TryLater
 from adapters.common.patience import patient
 from adapters.slack.budget import Budget
 from adapters.slack.deeds import Hand
+from adapters.slack.errands import Errands
 from adapters.slack.faults import WRONG_TOKEN_CODES, error_of, heeding
 from adapters.slack.hearing import Ear
 from adapters.slack.listeners import bolt_app
@@ -72,11 +73,17 @@ class SlackAdapter:
         await self._wire.open()
         try:
             ear = self._ear = Ear(self._wire, Counter(inbox, self._desk), self._access, await self._who_am_i())
+            errands = Errands()
             try:
-                app = bolt_app(self._wire.client, self._secret, ear, Hand(ear), Commands(ear), self._wire)
+                app = bolt_app(self._wire.client, self._secret, ear, Hand(ear), Commands(ear), errands)
                 async with self._socket(app) if self._app_token else self._server(app):
-                    await asyncio.Event().wait()
+                    try:
+                        await asyncio.Event().wait()
+                    finally:
+                        ear.leave()
+                        await errands.settle()
             finally:
+                await errands.aclose()
                 await ear.aclose()
         finally:
             await self._wire.aclose()

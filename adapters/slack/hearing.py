@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import replace
 from typing import Any
@@ -49,6 +50,7 @@ class Ear:
         self.schedules = Schedules(counter, access, lambda text: text)
         self._busy: dict[str, asyncio.Task[Incoming | None]] = {}
         self._told = Told()
+        self._leaving = asyncio.Event()
         self.queued: set[str] = set()
 
     async def hear(self, event: dict[str, Any], team: str) -> Incoming | None:
@@ -60,7 +62,7 @@ class Ear:
             case "message_changed" if (event.get("message") or {}).get("subtype") == TOMBSTONE:
                 await self._deleted(event, str(event["message"]["ts"]), team)
             case "message_changed":
-                await self._edited(event, team)
+                return await self._edited(event, team)
             case "message_deleted":
                 await self._deleted(event, str(event.get("deleted_ts") or event["ts"]), team)
             case kind if kind in SPOKEN and not event.get("bot_id") and event.get("user") not in (None, self.bot):
@@ -76,6 +78,10 @@ class Ear:
             return await asyncio.shield(task)
         await asyncio.shield(task)
         return None
+
+    def leave(self) -> None:
+        """Mark no more questions: the bot stops."""
+        self._leaving.set()
 
     async def aclose(self) -> None:
         """Give up what is being taken in; Slack sends it again."""
@@ -166,8 +172,10 @@ class Ear:
 
     async def mark(self, incoming: Incoming) -> None:
         """Mark the message of a question that has to wait for others, and so long that people would wonder."""
-        await asyncio.sleep(SOON)
-        if await self.counter.waits(incoming):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                await self._leaving.wait()
+        if not self._leaving.is_set() and await self.counter.waits(incoming):
             self.queued.add(incoming.id)
             spot = Spot.parse(incoming.place)
             await self.wire.mark(spot.channel, spot.message, QUEUED)
@@ -185,25 +193,25 @@ class Ear:
         question = await self.counter.question(thread, message_id(heard.channel, heard.ts)) if thread else None
         return (thread, question) if thread is not None and question is not None else None
 
-    async def _edited(self, event: dict[str, Any], team: str) -> None:
-        """Offer a re-run for an edited question; one that still waits is exchanged."""
+    async def _edited(self, event: dict[str, Any], team: str) -> Incoming | None:
+        """Offer a re-run for an edited question; one that still waits is exchanged, and the one with the new text is returned."""
         message, before = event.get("message") or {}, event.get("previous_message") or {}
         if message.get("bot_id") or message.get("text") == before.get("text"):
-            return
+            return None
         heard = Heard.of({**message, "channel": event["channel"]}, team)
         found = await self.find(heard)
         text = await plain(heard.text, self.bot, self.wire)
         if found is None or not text or text == found[1].incoming.text:
-            return
+            return None
         thread, question = found
         if question.place > 0 and await self.counter.inbox.withdraw(thread, question.incoming.id):
             fresh = edited(question.incoming, text, event)
             await self.accept(fresh)
-            await self.mark(fresh)
-            return
+            return fresh
         offer = button("Run the edited question", "edited", f"{heard.channel}/{heard.thread}/{heard.ts}", "primary")
         said = "You edited your question. The answer is for the one before."
         await self.wire.whisper(heard.channel, heard.user, heard.spot.thread, said, [note(said), actions(offer)])
+        return None
 
     async def _deleted(self, event: dict[str, Any], ts: str, team: str) -> None:
         """Give up the question that a deleted message asked."""
@@ -237,6 +245,7 @@ class Ear:
     def help(self) -> Post:
         """Say what the bot can do."""
         return Post(blocks=tuple(blocks(help_text("mention me"))), text="I answer questions by writing and running Python.")
+
 
 def edited(incoming: Incoming, text: str, event: dict[str, Any]) -> Incoming:
     """Return a question with the text it has after an edit, under a name of its own."""

@@ -12,9 +12,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.caller import Caller
 from adapters.slack.deeds import Hand
+from adapters.slack.errands import Errands
 from adapters.slack.hearing import Ear
 from adapters.slack.slash import Commands
-from adapters.slack.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ Next = Callable[[], Awaitable[Any]]
 Ack = Callable[[], Awaitable[Any]]
 
 
-def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, commands: Commands, wire: Wire) -> AsyncApp:
+def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, commands: Commands, errands: Errands) -> AsyncApp:
     """Make the app. Bolt acknowledges an event before its listener runs, so messages are taken in by listener middleware, which runs before that.
 
     Where the store is away, the middleware raises, nothing is acknowledged, and Slack sends the event again.
@@ -39,6 +39,7 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, commands
         context["fresh"] = await ear.hear(body["event"], str(body.get("team_id") or ""))
         await next()
 
+    @errands.own
     async def taken(context: AsyncBoltContext) -> None:
         """Do what can wait until Slack has its acknowledgement."""
         if context.get("fresh") is not None:
@@ -54,14 +55,16 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, commands
     app.event("agent_session_stopped", middleware=[stop])(taken)
 
     @app.event("app_home_opened")
+    @errands.own
     async def home(event: dict[str, Any]) -> None:
         if event.get("tab", "home") == "home":
-            await wire.publish_home(str(event["user"]), ear.help())
+            await ear.wire.publish_home(str(event["user"]), ear.help())
 
     deeds = {"stop": hand.stop, "retry": hand.retry, "code": hand.code, "notebook": hand.notebook, "edited": hand.edited}
     deeds |= {"fork": hand.fork, "rebuild": hand.rebuild, "approve": hand.approve, "decline": hand.decline}
 
     @app.action(re.compile("^codeact_"))
+    @errands.own
     async def pressed(body: dict[str, Any], action: dict[str, Any], ack: Ack) -> None:
         name, caller = str(action["action_id"]).removeprefix("codeact_"), caller_of(body)
         if name not in ASKING:
@@ -71,6 +74,7 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, commands
         await ack()
 
     @app.command("/codeact")
+    @errands.own
     async def command(body: dict[str, Any], ack: Ack) -> None:
         caller = Caller(
             user=str(body["user_id"]), team=str(body["team_id"]), channel=str(body["channel_id"]), thread="", trigger=str(body["trigger_id"])
@@ -79,6 +83,7 @@ def bolt_app(client: AsyncWebClient, secret: str, ear: Ear, hand: Hand, commands
         await ack()
 
     @app.shortcut("codeact_run")
+    @errands.own
     async def shortcut(body: dict[str, Any], ack: Ack) -> None:
         caller = caller_of(body)
         await hand.attend(caller, lambda: hand.shortcut(caller, body["message"]))

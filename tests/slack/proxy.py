@@ -148,9 +148,11 @@ class Proxy:
                 await up.send_str(message.data)
 
     async def inject(self, kind: str, payload: dict[str, Any]) -> str:
-        """Send the bot an envelope of our own, as the emulator cannot, over any of its sockets; returns its id."""
+        """Send the bot an envelope of our own, as the emulator cannot, over any of its sockets; returns its id. Raises ConnectionError when it has none."""
         name = uuid.uuid4().hex
-        each = next(iter(self.sockets))
+        each = next(iter(self.sockets), None)
+        if each is None:
+            raise ConnectionError("the bot has no socket")
         await each.send_str(json.dumps({"envelope_id": name, "type": kind, "payload": payload, "accepts_response_payload": kind != "events_api"}))
         return name
 
