@@ -44,7 +44,7 @@ def _no_leaks() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def docker_image() -> str:
-    """Return the tag of an image with Python, NumPy, pandas and matplotlib."""
+    """Return the tag of an image with Python, NumPy, pandas, matplotlib and scikit-learn."""
     parts.need("docker")
     parts.need("image")
     return parts.IMAGE

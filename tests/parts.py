@@ -25,7 +25,7 @@ CHROMIUM = "/usr/bin/chromium"
 AXE = CACHE / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 """The accessibility checker's npm package."""
 IMAGE = os.environ.get("CODEACT_TEST_IMAGE", "codeact-base:debian12")
-"""The sandbox image that tests use: Python, NumPy, pandas, matplotlib."""
+"""The sandbox image that tests use: Python, NumPy, pandas, matplotlib, scikit-learn."""
 REQUIRED = frozenset(filter(None, os.environ.get("CODEACT_REQUIRE", "").replace(" ", "").split(",")))
 """Parts whose absence is a failure."""
 

@@ -140,6 +140,35 @@ async def test_a_conversation_wakes_with_everything_in_the_same_worker_and_in_an
         assert any(name in note for look in looks for note in look.notes), f"nobody was told that {name} is gone: {[look.notes for look in looks]}"
 
 
+FIT = """
+import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+grid = np.arange(60.0).reshape(-1, 1)
+line = make_pipeline(StandardScaler(), LinearRegression()).fit(grid, 3 * grid.ravel() + 1)
+forest = RandomForestRegressor(n_estimators=5, random_state=1).fit(grid, grid.ravel() ** 2)
+models = {"best": forest, "all": [line, forest]}
+print(forest.predict([[7.5]])[0])
+"""
+FITTED = "print(models['best'] is forest, models['all'][0] is line, round(float(line.predict([[100.0]])[0]), 6))\nprint(forest.predict([[7.5]])[0])"
+
+
+@DOCKER
+async def test_fitted_models_go_on_predicting_in_another_worker(store: MongoStore, chat: Chat, docker_image: str) -> None:
+    async with working(store, chat, [code(FIT), "A."], sandbox=DockerSandbox(image=docker_image)) as worker:
+        await worker.accept(message("a"))
+        await chat.ended()
+    other = Chat()
+    async with working(store, other, [code(FITTED), "B."], sandbox=DockerSandbox(image=docker_image)) as worker:
+        await worker.accept(message("b"))
+        await other.ended()
+    fitted, woken = [step.execution for turn in await store.turns(ONE) for step in turn.steps if step.execution]
+    assert woken.notes == ()
+    assert woken.output == "True True 301.0\n" + fitted.output
+
+
 async def test_a_sandbox_whose_state_is_not_saved_stays_awake_until_it_is(store: MongoStore, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("codeact_bot.keeper.AGAIN", 0.01)
     away = True
