@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.common.approvals import VOID
 from codeact_bot.schedule import Scheduler
 from codeact_bot.store.mongo import MongoStore
-from codeact_bot.types import Access, now
+from codeact_bot.types import Access, Kind, now
 from tests import openai_server
 from tests.slack import emulator, proxy
 from tests.slack.conftest import World, until
@@ -130,6 +131,34 @@ async def test_strangers_make_none(world: World) -> None:
     await world.slack.command("schedule every day at 9: count", user=BOB)
     await whispered(world, "you are not on the list")
     assert not await world.core.store.schedules()
+
+
+async def test_a_run_that_asks_is_answered_by_its_maker_and_waits_until_the_next(world: World) -> None:
+    ts = await world.ask()
+    await world.answered()
+    await world.slack.send(f"<@{BOT}> schedule every day at 9 UTC: draw it again", thread=ts)
+    await posted(world, "every day at 09:00 (UTC)")
+    await run_due(world)
+    await world.core.propose()
+    asking = await posted(world, "May I run this code?")
+    assert asking["thread_ts"] == ts
+    await world.slack.press(asking, "Approve", user=BOB)
+    await whispered(world, "only the person who asked")
+    await world.slack.press(asking, "Approve")
+    await until(lambda: len(world.core.accepted) == 3)
+    approval = world.core.accepted[2].approval
+    assert approval is not None
+    assert (approval.yes, approval.asker.id, world.core.accepted[2].fire) == (True, ANN, None)
+    _, answer = await world.answered("It is 42.")
+    assert answer["thread_ts"] == ts
+    assert "Approved by ann." in shown(answer)
+    await run_due(world)
+    await world.core.propose("print(7 * 7)")
+    left = await posted(world, "print(7 * 7)")
+    await run_due(world)
+    await world.slack.press(left, "Approve")
+    await whispered(world, VOID)
+    assert [each.kind for each in world.core.accepted][2:] == [Kind.APPROVAL, Kind.QUESTION, Kind.QUESTION], "the run after it stands alone"
 
 
 @pytest.mark.needs("mongo")
