@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
 from adapters.slack import errands, hearing
 from tests.slack.conftest import World, until
 
-pytestmark = pytest.mark.needs("slack")
+pytestmark = [pytest.mark.needs("slack"), pytest.mark.timeout(60)]
 
 
 def bolts() -> list[str]:
@@ -19,13 +18,12 @@ def bolts() -> list[str]:
 
 
 async def test_questions_that_were_to_be_marked_do_not_hold_it_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hearing, "SOON", 60.0)
+    monkeypatch.setattr(hearing, "SOON", 3600.0)
+    monkeypatch.setattr(errands, "GRACE", 3600.0)
     ts = await world.ask("first")
     await world.ask("second", thread=ts)
     await until(lambda: len(bolts()) == 2)
-    began = time.monotonic()
     await world.stop()
-    assert time.monotonic() - began < 30, "it waited for the marks"
     assert bolts() == []
     assert world.proxy.calls["reactions.add"] == 0
 
